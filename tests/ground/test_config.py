@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proctui import config
+from proctui.errors import BadArgument
+
+
+def test_no_file_is_the_default() -> None:
+    assert config.load() == config.Config()
+
+
+def test_values_arrive() -> None:
+    loaded = config.parse(
+        '[protect]\nnames = ["postgres"]\npids = [12]\n[dashboard]\ninterval = 2\n[keys]\n"process.kill" = "f9"\n'
+    )
+    assert loaded.protect.names == ("postgres",)
+    assert loaded.protect.pids == (12,)
+    assert loaded.dashboard.interval == 2.0
+    assert loaded.keys == {"process.kill": "f9"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ('[protect]\n\nname = ["x"]\n', 3, "protect.name"),
+        ("[dashbord]\ninterval = 1\n", 1, "dashbord"),
+        ("[dashboard]\ninterval = 'fast'\n", 2, "interval"),
+        ("[dashboard]\n# x\ninterval = 0.01\n", 3, "between"),
+        ('[dashboard]\non_quit = "never"\n', 2, "one of"),
+        ('[protect]\ncommands = ["("]\n', 2, "commands"),
+        ("[protect]\npids = [true]\n", 2, "list of int"),
+        ("protect = 1\n", 1, "table"),
+    ],
+)
+def test_a_wrong_line_is_named(text: str, line: int, word: str) -> None:
+    with pytest.raises(BadArgument, match=rf"config\.toml:{line}: .*{word}"):
+        config.parse(text)
+
+
+def test_broken_toml_is_a_bad_argument(tmp_path: Path) -> None:
+    broken = tmp_path / "config.toml"
+    broken.write_text("[protect\n")
+    with pytest.raises(BadArgument, match="line 1"):
+        config.load(broken)
+
+
+def test_the_commented_default_is_valid_and_names_every_key() -> None:
+    text = config.default_text()
+    assert config.parse(text) == config.Config()
+    uncommented = "\n".join(
+        line[2:] if " = " in line and line.startswith("# ") else line for line in text.splitlines()
+    )
+    parsed = config.parse(uncommented)
+    assert parsed.dashboard == config.Dashboard() and parsed.protect == config.Protect()
