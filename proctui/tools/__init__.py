@@ -1,0 +1,1 @@
+"""The public functions, each declared once; every face uses that declaration."""

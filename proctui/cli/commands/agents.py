@@ -1,0 +1,55 @@
+"""Commands for agents: the declarations, one call, the MCP server."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+from proctui.cli.output import print_json, status_of
+from proctui.errors import BadArgument, ToolMissing
+
+__all__ = ["call", "mcp", "tools"]
+
+
+def tools(args: Namespace) -> int:
+    from proctui.tools.declarations import of_phase
+    from proctui.tools.declare import as_json
+
+    print_json([as_json(tool, args.format) for tool in of_phase(args.phase)])
+    return 0
+
+
+def call(args: Namespace) -> int:
+    from proctui.tools.call import call as call_tool
+    from proctui.tools.declarations import TOOLS, find
+
+    tool = find(args.tool)
+    offered = [one.name for one in TOOLS if one.name not in _OF_A_SERVER]
+    if tool is None or tool.name not in offered:
+        raise BadArgument(f"no tool {args.tool!r} to call here", f"there are: {', '.join(offered)}")
+    try:
+        arguments = json.loads(args.arguments)
+    except (ValueError, RecursionError) as error:
+        raise BadArgument(
+            f"the arguments are no JSON: {error}", "such as '{\"pid\": 4711}'"
+        ) from None
+    result = call_tool(tool, arguments)
+    print_json(result)
+    return status_of(result)
+
+
+_OF_A_SERVER = frozenset({"execute_kill", "start_process", "read_output"})
+"""These need the memory of a running server: its plans, its background processes."""
+
+
+def mcp(args: Namespace) -> int:
+    try:
+        import mcp as sdk
+    except ImportError:
+        raise ToolMissing(
+            "the MCP server needs the official SDK", "pip install 'proctui[mcp]'"
+        ) from None
+    del sdk
+    from proctui.mcp.server import serve
+
+    return serve(phase=args.phase, allow_debugger=args.allow_debugger)

@@ -1,0 +1,87 @@
+"""Commands about proctui itself: help, doctor, config, completion."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from proctui import config as configuration
+from proctui import paths
+from proctui.cli.output import Line, emit, print_lines, span
+from proctui.errors import RefusedError
+
+__all__ = ["completion", "config", "doctor", "help_page"]
+
+
+def help_page(args: Namespace) -> int:
+    from proctui.cli.pages import page, topics
+
+    if args.topic is None:
+        width = max(map(len, topics()), default=0)
+        print_lines(
+            [
+                [span("pages", "head"), "  (proctui help TOPIC)"],
+                *([span(f"  {name:<{width}}  ", "key"), title] for name, title in topics().items()),
+            ]
+        )
+        return 0
+    text = page(args.topic)
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def doctor(args: Namespace) -> int:
+    from proctui.tools.doctor import diagnose
+
+    return emit(diagnose(), args, _checks)
+
+
+def _checks(result: Mapping[str, Any]) -> Iterable[Line]:
+    checks = result["checks"]
+    width = max(len(check["name"]) for check in checks)
+    for check in checks:
+        mark = span("ok  ", "good") if check["ok"] else span("no  ", "bad")
+        yield [mark, span(f"{check['name']:<{width}}  ", "key"), span(check["detail"])]
+        if not check["ok"] and check["fix"]:
+            yield [" " * (width + 6), span("fix: ", "warn"), span(check["fix"])]
+    failed = sum(not check["ok"] for check in checks)
+    yield ""
+    yield f"{len(checks) - failed} of {len(checks)} work here"
+
+
+def config(args: Namespace) -> int:
+    target = paths.config_file()
+    if args.action == "path":
+        print_lines([str(target)])
+    elif args.action == "default":
+        sys.stdout.write(configuration.default_text())
+    elif args.action == "check":
+        configuration.load()
+        print_lines([f"{target}: {'fine' if target.exists() else 'none, so the defaults'}"])
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with target.open("w" if args.force else "x", encoding="utf-8") as file:
+                file.write(configuration.default_text())
+        except FileExistsError:
+            raise RefusedError(
+                f"{target} exists already", "`proctui config init --force` overwrites it"
+            ) from None
+        print_lines([f"wrote {target}"])
+    return 0
+
+
+def completion(args: Namespace) -> int:
+    from proctui.cli.completion import script
+
+    sys.stdout.write(script(args.shell))
+    return 0

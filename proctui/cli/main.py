@@ -1,0 +1,111 @@
+"""The entry point: every way a command can end becomes a message and an exit status here.
+
+Nothing heavier than argparse is imported before a command is known, so that
+``--version`` and ``--help`` answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from proctui.errors import ProctuiError
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+_ALWAYS_JSON = frozenset({"call", "tools"})
+_TAKES_A_COMMAND = frozenset({"run", "fence"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; never a traceback, never a raised error."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = _wants_json(arguments)
+    try:
+        try:
+            status = _run(arguments)
+        except SystemExit as leaving:
+            status = leaving.code if isinstance(leaving.code, int) else 0
+        except ProctuiError as error:
+            status = _fail(error, as_json)
+        _flush()
+        return status
+    except KeyboardInterrupt:
+        return _quietly(INTERRUPTED)
+    except BrokenPipeError:
+        return _quietly(BROKEN_PIPE)
+    except Exception as error:  # noqa: BLE001 - the last door: told in one line, kept in a file
+        from proctui.cli.crash import report
+
+        with contextlib.suppress(OSError, ValueError):
+            report(error, as_json=as_json)
+        return _quietly(1)
+
+
+def _run(arguments: list[str]) -> int:
+    from proctui.cli.parser import build
+
+    words, command = _split(arguments)
+    parsed = build().parse_args(words)
+    if command is not None:
+        parsed.command = command
+    module, _, function = parsed.handler.partition(":")
+    _prepare_streams()
+    status = getattr(import_module(f"proctui.cli.commands.{module}"), function)(parsed)
+    return int(status or 0)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
+    """Cut ``run … -- CMD`` at the first ``--``: what follows is never ours to interpret."""
+    if arguments and arguments[0] in _TAKES_A_COMMAND and "--" in arguments:
+        at = arguments.index("--")
+        return arguments[:at], arguments[at + 1 :]
+    return arguments, None
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    words, _ = _split(arguments)
+    return "--json" in words or (bool(words) and words[0] in _ALWAYS_JSON)
+
+
+def _prepare_streams() -> None:
+    """A terminal that can't show a character shows its escape instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _fail(error: ProctuiError, as_json: bool) -> int:
+    from proctui.cli.output import print_error
+
+    print_error(error, as_json=as_json)
+    return error.status
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def _quietly(status: int) -> int:
+    """Leave with the streams pointing nowhere, so that the interpreter's last flush can't fail."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
