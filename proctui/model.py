@@ -228,8 +228,12 @@ class Snapshot:
 class Source(Protocol):
     """Where snapshots come from: ``/proc``, psutil, or a recording."""
 
-    def sample(self, job: frozenset[int] = frozenset()) -> Snapshot:
-        """Look now. ``job`` are the pids whose I/O and argv are wanted too."""
+    def sample(self, job: frozenset[int] = frozenset(), *, fresh: bool = False) -> Snapshot:
+        """Look now. ``job`` are the pids whose I/O and argv are wanted too.
+
+        ``fresh`` reads every process at once, long sleepers included: for
+        whoever is about to decide something on it.
+        """
         ...
 
     def info(self, identity: Identity) -> ProcInfo | None:

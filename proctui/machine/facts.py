@@ -1,0 +1,89 @@
+"""The slow facts of a process: command line, executable, user, container.
+
+Read by pid, so the caller proves before and after that the pid is still the
+process he means.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from proctui import redact, text
+from proctui.machine.containers import find_container
+from proctui.model import Identity, ProcInfo
+
+__all__ = ["parse_cmdline", "read_bytes", "read_info", "read_link", "user_name"]
+
+_LARGEST = 256 * 1024
+_users: dict[int, str] = {}
+
+
+def read_bytes(path: str, limit: int = _LARGEST) -> bytes | None:
+    """A file's first ``limit`` bytes, ``None`` where it is gone or denied."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        chunks: list[bytes] = []
+        left = limit
+        while left > 0:
+            chunk = os.read(fd, min(left, 65536))
+            if not chunk:
+                break
+            chunks.append(chunk)
+            left -= len(chunk)
+        return b"".join(chunks)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def read_link(path: str) -> str | None:
+    """Where a link of ``/proc`` points, made harmless; ``None`` where gone or denied."""
+    try:
+        return text.decode(os.fsencode(os.readlink(path)))
+    except OSError:
+        return None
+
+
+def parse_cmdline(raw: bytes) -> tuple[str, ...]:
+    """Arguments of ``/proc/PID/cmdline`` (proc_pid_cmdline(5)), harmless and without secrets.
+
+    A program that writes its own title leaves one string padded with NULs.
+    """
+    raw = raw.rstrip(b"\0")
+    if not raw:
+        return ()
+    return redact.redact_argv([text.decode(argument) for argument in raw.split(b"\0")])
+
+
+def user_name(uid: int | None) -> str | None:
+    """The account's name, the number as text where it has none."""
+    if uid is None:
+        return None
+    name = _users.get(uid)
+    if name is None:
+        try:
+            name = text.sanitize(pwd.getpwuid(uid).pw_name)
+        except KeyError:
+            name = str(uid)
+        _users[uid] = name
+    return name
+
+
+def read_info(root: str, identity: Identity, uid: int | None, cmdline: bytes | None) -> ProcInfo:
+    """Put the facts together; ``cmdline`` is the raw file, ``None`` if it could not be read."""
+    cgroup = read_bytes(f"{root}/{identity.pid}/cgroup", 16384)
+    container = (
+        find_container(text.sanitize_lines(cgroup.decode("utf-8", "replace"))) if cgroup else None
+    )
+    return ProcInfo(
+        identity=identity,
+        cmdline=None if cmdline is None else parse_cmdline(cmdline),
+        exe=read_link(f"{root}/{identity.pid}/exe"),
+        user=user_name(uid),
+        container=None if container is None else str(container),
+    )
