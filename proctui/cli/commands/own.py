@@ -21,12 +21,10 @@ def help_page(args: Namespace) -> int:
 
     if args.topic is None:
         width = max(map(len, topics()), default=0)
-        print_lines(
-            [
-                [span("pages", "head"), "  (proctui help TOPIC)"],
-                *([span(f"  {name:<{width}}  ", "key"), title] for name, title in topics().items()),
-            ]
-        )
+        lines: list[Line] = [[span("pages", "head"), "  (proctui help TOPIC)"]]
+        for name, title in topics().items():
+            lines.append([span(f"  {name:<{width}}  ", "key"), title])
+        print_lines(lines)
         return 0
     text = page(args.topic)
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):

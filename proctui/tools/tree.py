@@ -1,0 +1,156 @@
+"""``show_process_tree``: who stands under whom, with roles."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import cast
+
+from proctui.awareness.view import View
+from proctui.errors import BadArgument, check_pid
+from proctui.model import Role
+from proctui.tools.common import cpu_share, find
+from proctui.tools.context import SHARED, default_root, looking
+from proctui.tools.results import ProcessTree, TreeNode
+from proctui.units import human_bytes, human_percent
+
+__all__ = ["process_tree", "show_process_tree", "tree_of"]
+
+_DEEPEST = 2000
+"""Levels shown at most: JSON writers recurse once per level."""
+_MACHINE = 0
+"""The kernel itself, parent of all that have none: the root where the machine is shown."""
+
+
+def show_process_tree(root_pid: int | None = None, depth: int | None = None) -> ProcessTree:
+    """The process tree from ``root_pid`` (default: the caller; over MCP the job's leader).
+
+    ``depth`` 1 is the root alone, ``None`` everything.
+    """
+    if root_pid is not None:
+        check_pid(root_pid, name="root_pid")
+    _check_depth(depth)
+    with looking() as look:
+        view = look()
+    if root_pid is None:
+        root_pid = os.getpid() if SHARED.get() is None else default_root(view)
+    return tree_of(view, root_pid, depth)
+
+
+def process_tree(
+    root_pid: int | None = None, depth: int | None = None, *, session: str | None = None
+) -> ProcessTree:
+    """As the command line means it: without a root the session's leader, else the machine."""
+    if root_pid is not None:
+        check_pid(root_pid)
+    _check_depth(depth)
+    with looking(session) as look:
+        view = look()
+    return tree_of(view, default_root(view) if root_pid is None else root_pid, depth)
+
+
+def _check_depth(depth: object) -> None:
+    if depth is not None and (type(depth) is not int or depth < 1):
+        raise BadArgument(f"depth must be a whole number of 1 or more, not {str(depth)[:40]!r}")
+
+
+def tree_of(view: View, root: int | None, depth: int | None = None) -> ProcessTree:
+    """The tree of one view; ``root`` ``None`` is the whole machine."""
+    levels = min(depth or _DEEPEST, _DEEPEST)
+    denied: set[str] = set()
+    top = _machine(view) if root is None else _node(view, root, denied)
+    queue = [(top, 1)]
+    cut = False
+    deepest = 1
+    for node, level in queue:
+        deepest = max(deepest, level)
+        if level == levels:
+            cut = cut or (depth is None and bool(view.children.get(node["pid"])))
+            continue
+        for child in _children(view, node["pid"]):
+            below = _node(view, child, denied)
+            node["children"].append(below)
+            queue.append((below, level + 1))
+    if deepest > 100:
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), deepest * 8 + 1000))
+    result: ProcessTree = {"root": top, "text": tree_text(view, top), "denied": sorted(denied)}
+    if cut:
+        warning = f"levels below {_DEEPEST} are not shown"
+        result = cast(ProcessTree, {**result, "warnings": [warning]})
+    return result
+
+
+def _children(view: View, pid: int) -> list[int]:
+    if pid != _MACHINE:
+        return [child for child in view.children.get(pid, ()) if view.proc(child) is not None]
+    return sorted(one for one in view.snapshot.procs if view.parent(one) is None)
+
+
+def _machine(view: View) -> TreeNode:
+    return {
+        "pid": _MACHINE,
+        "identity": None,
+        "name": "machine",
+        "cmdline": [],
+        "role": str(Role.PROTECTED),
+        "certainty": "certain",
+        "status": "R",
+        "rss": None,
+        "cpu": None,
+        "children": [],
+    }
+
+
+def _node(view: View, pid: int, denied: set[str]) -> TreeNode:
+    proc = find(view, pid)
+    verdict = view.verdict(pid)
+    info = view.info(pid)
+    cmdline = None if info is None or info.cmdline is None else list(info.cmdline)
+    cpu = cpu_share(proc)
+    denied.update(
+        name for name, value in (("cmdline", cmdline), ("rss", proc.rss), ("cpu", cpu)) if value is None
+    )
+    return {
+        "pid": pid,
+        "identity": str(proc.identity),
+        "name": proc.name,
+        "cmdline": cmdline,
+        "role": str(verdict.role),
+        "certainty": str(verdict.certainty),
+        "status": proc.state,
+        "rss": proc.rss,
+        "cpu": cpu,
+        "children": [],
+    }
+
+
+def tree_text(view: View, top: TreeNode) -> str:
+    """The tree as people read it, one process a line."""
+    lines: list[str] = []
+    stack: list[tuple[TreeNode, str, str]] = [(top, "", "")]
+    while stack:
+        node, lead, below = stack.pop()
+        lines.append(lead + _label(view, node))
+        children = node["children"]
+        for at in range(len(children) - 1, -1, -1):
+            last = at == len(children) - 1
+            stack.append(
+                (
+                    children[at],
+                    below + ("└─ " if last else "├─ "),
+                    below + ("   " if last else "│  "),
+                )
+            )
+    return "\n".join(lines)
+
+
+def _label(view: View, node: TreeNode) -> str:
+    if node["pid"] == _MACHINE:
+        return "machine"
+    role = node["role"] + ("?" if node["certainty"] == "likely" else "")
+    stray = " stray" if node["pid"] in view.strays else ""
+    words = " ".join(node["cmdline"] or ()) or f"[{node['name']}]"
+    return (
+        f"{node['pid']} {words}  ({role}{stray}, {node['status']}, "
+        f"{human_bytes(node['rss'])}, {human_percent(node['cpu'])}%)"
+    )
