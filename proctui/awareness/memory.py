@@ -1,0 +1,127 @@
+"""What a living owner knows, readable by others and writable by nobody.
+
+A session's owner (runner, dashboard, library) keeps its knowledge in a
+sealed memfd (memfd_create(2), F_SEAL_WRITE).  Others find it in the owner's
+descriptor table, ``/proc/OWNER/fd``: only the owner can put something there,
+and not even it can change what it sealed, so a job of the same user that
+edits the session's files can't edit this.  Where the kernel has no memfd
+there is nothing to find, and the files alone make nothing certain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from typing import Any
+
+__all__ = ["Published", "read", "search"]
+
+_SEALS = 0x1 | 0x2 | 0x4 | 0x8
+_LIMIT = 64 << 20
+
+
+def _name(session_id: str, part: str) -> str:
+    return f"proctui-{session_id}-{part}"
+
+
+class Published:
+    """One part of the owner's knowledge; :meth:`put` replaces it at once."""
+
+    def __init__(self, session_id: str, part: str) -> None:
+        self._name = _name(session_id, part)
+        self._descriptor: int | None = None
+
+    def put(self, document: Any) -> bool:
+        """Publish a JSON document; False where the system can't."""
+        try:
+            fresh = os.memfd_create(self._name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except (AttributeError, OSError):
+            return False
+        try:
+            left = memoryview(json.dumps(document, separators=(",", ":")).encode())
+            while left:
+                left = left[os.write(fresh, left) :]
+            fcntl.fcntl(fresh, fcntl.F_ADD_SEALS, _SEALS)
+        except OSError:
+            os.close(fresh)
+            return False
+        previous, self._descriptor = self._descriptor, fresh
+        if previous is not None:
+            os.close(previous)
+        return True
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def read(pid: int, session_id: str, part: str) -> Any | None:
+    """What process ``pid`` publishes, ``None`` for nothing that may be believed.
+
+    The caller makes sure that ``pid`` was the owner before *and* after.
+    """
+    wanted = f"/memfd:{_name(session_id, part)} (deleted)"
+    for _ in range(4):
+        try:
+            names = sorted(os.listdir(f"/proc/{pid}/fd"), key=int, reverse=True)
+        except OSError:
+            return None
+        seen = False
+        for name in names:
+            path = f"/proc/{pid}/fd/{name}"
+            try:
+                if os.readlink(path) != wanted:
+                    continue
+                seen = True
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except OSError:
+                continue
+            try:
+                document = _read_sealed(descriptor)
+            finally:
+                os.close(descriptor)
+            if document is not None:
+                return document
+        if not seen:
+            return None
+    return None
+
+
+def _read_sealed(descriptor: int) -> Any | None:
+    try:
+        if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & 0x8 == 0:
+            return None
+        size = os.fstat(descriptor).st_size
+        if not 0 < size <= _LIMIT:
+            return None
+        data = b""
+        while len(data) < size:
+            chunk = os.pread(descriptor, size - len(data), len(data))
+            if not chunk:
+                return None
+            data += chunk
+        return json.loads(data)
+    except (OSError, ValueError):
+        return None
+
+
+def search(session_id: str) -> list[int]:
+    """Pids that publish knowledge of this session: for when its files are no help.
+
+    Every process of ours is asked, so this is slow (tens of milliseconds).
+    """
+    wanted = f"/memfd:{_name(session_id, 'session')} (deleted)"
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{entry}/fd"):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"/proc/{entry}/fd/{name}") == wanted:
+                        found.append(int(entry))
+                        break
+    return found

@@ -1,0 +1,331 @@
+"""The sessions on disk: made, found, judged against the kernel, swept.
+
+A session's directory takes its name only once it is complete, so a reader
+never meets half a session.  What the files say is never believed further
+than "this may be protected": whether a session lives is asked of the kernel
+(its leader's identity, the POSIX lock its owner holds on ``session.json``,
+what the owner publishes from memory).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from proctui import paths
+from proctui.awareness import files, memory
+from proctui.awareness.session import Session, from_document, identity_from_list
+from proctui.awareness.writer import SessionWriter, create_session, held
+from proctui.errors import NoSuchSession, ProctuiError, RefusedError
+from proctui.machine import identity as kernel
+from proctui.model import Identity
+
+__all__ = [
+    "Problem",
+    "Scan",
+    "SessionWriter",
+    "create_session",
+    "list_sessions",
+    "load_session",
+    "marker_value",
+    "scan",
+    "session_roots",
+    "sweep",
+]
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_SESSION_LIMIT = 1 << 20
+SPAWNED_LIMIT = 64 << 20
+_KEEP_SECONDS = 14 * 86400
+_KEEP_COUNT = 200
+
+
+class Problem(NamedTuple):
+    """Something in the registry that may not be believed."""
+
+    path: Path
+    session_id: str | None
+    reason: str
+
+
+class Scan(NamedTuple):
+    sessions: tuple[Session, ...]
+    problems: tuple[Problem, ...]
+
+
+def session_roots() -> list[Path]:
+    """The ``sessions`` directories that may exist, best first."""
+    return [candidate / "sessions" for candidate in paths.state_candidates()]
+
+
+def marker_value(existing: str | None, session_id: str) -> str:
+    """The marker for a job's environment: appended, never replaced, so that nesting shows."""
+    outer = [part for part in (existing or "").split(":") if _ID.fullmatch(part)]
+    return ":".join([*outer[-15:], session_id])
+
+
+def marker_ids(value: str) -> tuple[str, ...]:
+    """The session ids in a marker, outermost first."""
+    return tuple(part for part in value.split(":") if _ID.fullmatch(part))
+
+
+@contextlib.contextmanager
+def _open_root(root: Path) -> Iterator[int]:
+    with files.open_directory(root.parent) as state, files.open_directory(
+        "sessions", parent=state
+    ) as descriptor:
+        yield descriptor
+
+
+def scan() -> Scan:
+    """Every session of every registry, judged now, newest first, and what can't be believed."""
+    sessions: dict[str, Session] = {}
+    problems: list[Problem] = []
+    for root in session_roots():
+        try:
+            with _open_root(root) as descriptor:
+                names = [name for name in os.listdir(descriptor) if not name.startswith(".")]
+                for name in names:
+                    if name in sessions:
+                        continue
+                    try:
+                        sessions[name] = _read(root, descriptor, name)
+                    except FileNotFoundError:
+                        if _exists(descriptor, name):
+                            problems.append(Problem(root / name, name, "it has no session.json"))
+                    except (files.FileProblem, ValueError, OSError) as error:
+                        if _exists(descriptor, name):
+                            problems.append(Problem(root / name, name, _words(error)))
+        except FileNotFoundError:
+            continue
+        except (files.FileProblem, OSError) as error:
+            if root.parent == paths.fallback_state_dir() and not _ours(root.parent):
+                continue
+            problems.append(Problem(root, None, _words(error)))
+    ordered = sorted(sessions.values(), key=lambda one: -one.created.wall)
+    return Scan(tuple(ordered), tuple(problems))
+
+
+def _ours(path: Path) -> bool:
+    """Anyone may make the directory in /tmp that bears our name: then it is no registry of ours."""
+    try:
+        return os.lstat(path).st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def _exists(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else str(error)
+    return str(error) or type(error).__name__
+
+
+def list_sessions(ended: bool = False) -> list[Session]:
+    """The live and orphaned sessions (with ``ended`` the others too), newest first."""
+    return [one for one in scan().sessions if ended or one.state != "ended"]
+
+
+def _read(root: Path, registry: int, name: str) -> Session:
+    if not _ID.fullmatch(name):
+        raise ValueError("its name is no session id")
+    writer = held(name)
+    if writer is not None:
+        return judge(replace(writer.session, owner_alive=True))
+    with files.open_directory(name, parent=registry) as directory:
+        raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
+        session = from_document(_parse(raw), root / name)
+        if session.id != name:
+            raise ValueError("its id is not its directory's name")
+        if session.uid != os.geteuid():
+            raise ValueError(f"it was made by uid {session.uid}")
+        return judge(replace(session, owner_alive=_owner_holds(directory, session.runner)))
+
+
+def _parse(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"session.json is no JSON: {error}") from error
+
+
+def _owner_holds(directory: int, owner: Identity | None) -> bool:
+    """Whether the recorded owner lives and holds the lock on the session file."""
+    if owner is None or not kernel.alive(owner):
+        return False
+    try:
+        descriptor = os.open(
+            "session.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
+        )
+    except OSError:
+        return False
+    try:
+        return files.lock_holder(descriptor) == owner.pid and kernel.alive(owner)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def judge(session: Session) -> Session:
+    """The session with its state as the kernel has it, whatever the file says."""
+    if session.boot_id != kernel.boot_id():
+        return replace(session, state="ended", owner_alive=False)
+    if session.pidns != kernel.pidns():
+        return replace(session, foreign=True)
+    if session.leader is None:
+        return replace(session, state="live" if session.owner_alive else "ended")
+    if kernel.alive(session.leader):
+        return replace(session, state="live")
+    return replace(session, state="orphaned" if _spawned_alive(session) else "ended")
+
+
+def _spawned_alive(session: Session) -> bool:
+    writer = held(session.id)
+    if writer is not None:
+        return any(kernel.alive(entry.identity) for entry in writer.spawned())
+    if session.state == "ended" and not session.owner_alive:
+        return False
+    entries: list[object] = []
+    if session.owner_alive and session.runner is not None:
+        published = memory.read(session.runner.pid, session.id, "spawned")
+        if isinstance(published, list):
+            entries = published
+    if not entries and session.directory is not None:
+        with contextlib.suppress(files.FileProblem, OSError, ValueError):
+            with files.open_directory(session.directory) as directory:
+                raw = files.read_private(directory, "spawned.jsonl", SPAWNED_LIMIT)
+            entries = [json.loads(line) for line in raw.splitlines()]
+    for entry in entries:
+        with contextlib.suppress(ValueError):
+            if isinstance(entry, dict) and kernel.alive(identity_from_list(entry.get("identity"))):
+                return True
+    return False
+
+
+def load_session(session_id: str) -> Session:
+    """One session by its id, or by the beginning of it where only one begins so.
+
+    Raises :class:`NoSuchSession`; :class:`RefusedError` where its files may
+    not be believed and no living owner holds the truth.
+    """
+    found = scan()
+    wanted = session_id.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{4,32}", wanted):
+        labelled = [one for one in found.sessions if one.label == session_id.strip()]
+        alive = [one for one in labelled if one.state != "ended"] or labelled
+        if len(alive) == 1:
+            return alive[0]
+        raise NoSuchSession(
+            f"no session {session_id[:80]!r}", "`proctui sessions` lists them with their ids"
+        )
+    fits = [one for one in found.sessions if one.id.startswith(wanted)]
+    broken = [
+        one for one in found.problems if one.session_id and one.session_id.startswith(wanted)
+    ]
+    if len(fits) + len(broken) > 1:
+        names = ", ".join([one.id for one in fits] + [str(one.session_id) for one in broken])
+        raise NoSuchSession(f"several sessions begin with {wanted}: {names}", "give more of it")
+    if fits:
+        return fits[0]
+    if broken:
+        recovered = recover(broken[0])
+        if recovered is not None:
+            return recovered
+        raise RefusedError(
+            f"session {broken[0].session_id} can't be believed: {broken[0].reason}"
+            " (and no living runner holds the truth)",
+            f"look at {broken[0].path}; nothing is signalled on its word",
+        )
+    raise NoSuchSession(f"no session {wanted}", "`proctui sessions` lists them with their ids")
+
+
+def recover(problem: Problem) -> Session | None:
+    """The session behind broken files, from the memory of its living owner.
+
+    Of several that claim to be it, the one that started first: what came
+    out of the job started later than its runner.
+    """
+    if problem.session_id is None or not _ID.fullmatch(problem.session_id):
+        return None
+    claims: list[tuple[int, Session]] = []
+    for pid in memory.search(problem.session_id):
+        with contextlib.suppress(ProctuiError, ValueError):
+            identity = kernel.identify(pid)
+            session = from_document(memory.read(pid, problem.session_id, "session"), problem.path)
+            if (
+                session.id == problem.session_id
+                and session.runner is not None
+                and session.runner.same(identity)
+                and kernel.alive(identity)
+            ):
+                claims.append((identity.start_ticks or 0, session))
+    if not claims:
+        return None
+    claims.sort(key=lambda claim: claim[0])
+    return judge(replace(claims[0][1], owner_alive=True))
+
+
+def sweep() -> list[str]:
+    """Remove what is stale and return the ids removed.
+
+    Ended sessions that carry a job's output or an audit line stay for two
+    weeks (at most 200 of them); others go at once.  What can't be believed
+    is left for a person to look at.
+    """
+    removed: list[str] = []
+    kept = 0
+    for session in scan().sessions:
+        if session.state != "ended" or session.owner_alive or session.foreign:
+            continue
+        if session.directory is None or _any_alive(session):
+            continue
+        kept += 1
+        at = session.ended.wall if session.ended else session.created.wall
+        if kept <= _KEEP_COUNT and time.time() - at < _KEEP_SECONDS and _worth_keeping(session):
+            continue
+        with contextlib.suppress(files.FileProblem, OSError), _open_root(
+            session.directory.parent
+        ) as registry:
+            shutil.rmtree(session.id, dir_fd=registry)
+            removed.append(session.id)
+    for root in session_roots():
+        with contextlib.suppress(files.FileProblem, OSError), _open_root(root) as registry:
+            for name in os.listdir(registry):
+                if name.startswith(".new-"):
+                    made = os.stat(name, dir_fd=registry, follow_symlinks=False).st_mtime
+                    if time.time() - made > 86400:
+                        shutil.rmtree(name, dir_fd=registry)
+    return removed
+
+
+def _any_alive(session: Session) -> bool:
+    return session.boot_id == kernel.boot_id() and any(
+        kernel.alive(one.identity) for one in session.controllers
+    )
+
+
+def _worth_keeping(session: Session) -> bool:
+    if session.kind in ("run", "demo", "mcp"):
+        return True
+    assert session.directory is not None
+    try:
+        return (session.directory / "audit.jsonl").stat().st_size > 0
+    except OSError as error:
+        return error.errno != errno.ENOENT

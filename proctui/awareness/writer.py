@@ -1,0 +1,353 @@
+"""The owner's side of a session: its files, its lock, what it publishes from memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from proctui import paths
+from proctui.awareness import files
+from proctui.awareness.memory import Published
+from proctui.awareness.session import (
+    MARKER_VARIABLE,
+    Caps,
+    Controller,
+    Moment,
+    Session,
+    identity_to_list,
+    to_document,
+)
+from proctui.errors import AccessDenied
+from proctui.machine import identity as kernel
+from proctui.model import Certainty, Identity
+from proctui.text import sanitize
+
+if TYPE_CHECKING:
+    from proctui.awareness.baseline import Baseline
+
+__all__ = ["Entry", "SessionWriter", "boottime", "create_session", "held", "now"]
+
+_HELD: dict[str, SessionWriter] = {}
+_FILE_BUDGET = 48 << 20
+
+
+class Entry(NamedTuple):
+    """One process known to come from the job, as ``spawned.jsonl`` holds it."""
+
+    identity: Identity
+    evidence: tuple[str, ...]
+    certainty: Certainty
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "identity": identity_to_list(self.identity),
+            "evidence": list(self.evidence),
+            "certainty": str(self.certainty),
+        }
+
+
+def boottime() -> float:
+    """Seconds since boot, suspension included (CLOCK_BOOTTIME, clock_gettime(2))."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def now() -> Moment:
+    return Moment(boottime(), time.time())
+
+
+def held(session_id: str) -> SessionWriter | None:
+    """The writer of a session that *this* process owns.
+
+    Its file must not be opened again here: closing any descriptor of it
+    would drop our lock (fcntl_locking(2)).
+    """
+    writer = _HELD.get(session_id)
+    return writer if writer is not None and writer.owned else None
+
+
+def create_session(
+    label: str,
+    *,
+    kind: str = "run",
+    leader: Identity | None = None,
+    runner: Identity | None = None,
+    keeper: Identity | None = None,
+    controllers: Iterable[Controller] = (),
+    lifetime: str = "session",
+    caps: Caps | None = None,
+    pgid: int | None = None,
+    sid: int | None = None,
+    tty: int | None = None,
+    cgroup: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+    session_id: str | None = None,
+    lock: bool = True,
+) -> SessionWriter:
+    """Make a session in the first registry that can be written; its owner is this process.
+
+    ``runner`` names another owner, which then calls
+    :meth:`SessionWriter.take_over` itself; ``lock=False`` leaves the lock to it.
+    Raises :class:`AccessDenied` where no registry can be written.
+    """
+    own = kernel.own()
+    inside = os.environ.get(MARKER_VARIABLE, "").rpartition(":")[2]
+    name = session_id or secrets.token_hex(16)
+    session = Session(
+        id=name,
+        label=sanitize(label)[:200],
+        uid=os.geteuid(),
+        boot_id=kernel.boot_id(),
+        pidns=kernel.pidns(),
+        created=now(),
+        kind=kind,
+        parent=inside if len(inside) == 32 and set(inside) <= set("0123456789abcdef") else None,
+        leader=leader,
+        runner=runner or own,
+        keeper=keeper,
+        controllers=tuple(controllers),
+        pgid=pgid,
+        sid=sid,
+        tty=tty,
+        cgroup=cgroup,
+        marker=name,
+        caps=caps or Caps(pidfd=hasattr(os, "pidfd_open"), pidfs=kernel.has_pidfs()),
+        lifetime=lifetime,
+        extra=dict(extra or {}),
+        owner_alive=True,
+    )
+    reasons = []
+    for state in paths.state_candidates():
+        try:
+            return SessionWriter(_prepare(state, session, lock=lock), lock=lock)
+        except (OSError, files.FileProblem) as error:
+            reasons.append(f"{state}: {error}")
+    raise AccessDenied(
+        "no directory for sessions can be written: " + "; ".join(reasons),
+        "set XDG_STATE_HOME to a directory of yours",
+    )
+
+
+def _prepare(state: Path, session: Session, *, lock: bool) -> tuple[Session, int, int]:
+    """Make the directory complete under a hidden name, then give it its own."""
+    # A symbolic link *above* the state directory (a moved home) is the user's own business.
+    state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.create_directory(state)
+    with files.open_directory(state) as state_fd:
+        files.create_directory("sessions", parent=state_fd)
+        with files.open_directory("sessions", parent=state_fd) as registry:
+            hidden = f".new-{session.id}"
+            os.mkdir(hidden, 0o700, dir_fd=registry)
+            try:
+                directory = os.open(
+                    hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                    dir_fd=registry,
+                )
+                try:
+                    session = replace(session, directory=state / "sessions" / session.id)
+                    files.write_atomic(directory, "spawned.jsonl", b"")
+                    files.write_atomic(directory, "audit.jsonl", b"")
+                    handle = files.open_locked_replacement(
+                        directory, "session.json", _dump(session), lock=lock
+                    )
+                except BaseException:
+                    os.close(directory)
+                    raise
+                try:
+                    os.rename(hidden, session.id, src_dir_fd=registry, dst_dir_fd=registry)
+                except BaseException:
+                    os.close(handle)
+                    os.close(directory)
+                    raise
+            except BaseException:
+                _remove(registry, hidden)
+                raise
+    return session, directory, handle
+
+
+def _remove(registry: int, name: str) -> None:
+    import shutil
+
+    with contextlib.suppress(OSError):
+        shutil.rmtree(name, dir_fd=registry)
+
+
+def _dump(session: Session) -> bytes:
+    return json.dumps(to_document(session), indent=1).encode() + b"\n"
+
+
+class SessionWriter:
+    """Writes one session's files and keeps its lock.
+
+    A forked child that inherits one owns nothing: every method then does
+    nothing, until it calls :meth:`take_over`.
+    """
+
+    def __init__(self, opened: tuple[Session, int, int], *, lock: bool) -> None:
+        self._session, self._directory, self._handle = opened
+        self._pid = os.getpid() if lock else 0
+        self._entries: dict[tuple[Any, ...], Entry] = {}
+        self._fresh: list[Entry] = []
+        self._stale = True
+        self._written = 0
+        self._published: dict[str, Published] = {}
+        self._baseline: list[Any] | None = None
+        self.trouble: str | None = None
+        """Why the files fell behind (a full disk), ``None`` while they are whole."""
+        if lock:
+            _HELD[self._session.id] = self
+            self._publish_session()
+            self.flush()
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def owned(self) -> bool:
+        """Whether this very process is the session's owner."""
+        return self._pid == os.getpid()
+
+    @property
+    def directory_fd(self) -> int:
+        """A descriptor of the session's directory, for files beside ours."""
+        return self._directory
+
+    def take_over(self, **fields: Any) -> None:
+        """Become the owner (the runner after the fork): the lock, the record, the memory."""
+        self._pid = os.getpid()
+        for part in self._published.values():
+            part.close()
+        self._published = {}
+        _HELD[self._session.id] = self
+        self._stale = True
+        self.update(runner=kernel.own(), **fields)
+        if self._baseline is not None:
+            self._part("baseline").put(self._baseline)
+        self.flush()
+
+    def detach(self) -> None:
+        """Let go without ending the session: it belongs to another process from here on."""
+        for part in self._published.values():
+            part.close()
+        self._published = {}
+        if _HELD.get(self._session.id) is self:
+            del _HELD[self._session.id]
+        for descriptor in (self._handle, self._directory):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._pid = self._handle = self._directory = -1
+
+    def update(self, **fields: Any) -> Session:
+        """Change fields of the session, in memory and in its file at once."""
+        if not self.owned:
+            return self._session
+        self._session = replace(self._session, **fields)
+        self._publish_session()
+        with self._writing():
+            # The new file carries our lock before the old one loses it.
+            fresh = files.open_locked_replacement(
+                self._directory, "session.json", _dump(self._session), lock=True
+            )
+            old, self._handle = self._handle, fresh
+            os.close(old)
+        return self._session
+
+    def write_baseline(self, baseline: Baseline) -> None:
+        """Record the baseline: in memory first, then in ``baseline.jsonl``."""
+        if not self.owned:
+            return
+        self._baseline = baseline.to_rows()
+        self._part("baseline").put(self._baseline)
+        lines = [json.dumps(row, separators=(",", ":")) for row in self._baseline]
+        with self._writing():
+            files.write_atomic(self._directory, "baseline.jsonl", "\n".join(lines).encode() + b"\n")
+        self.update(baseline=baseline.span)
+
+    def record_spawned(
+        self, identity: Identity, evidence: Iterable[str], certainty: Certainty
+    ) -> None:
+        """Remember a process of the job; written with the next :meth:`flush`."""
+        entry = Entry(identity, tuple(evidence), certainty)
+        if not self.owned or self._entries.get(identity.key) == entry:
+            return
+        self._entries[identity.key] = entry
+        self._fresh.append(entry)
+        self._stale = True
+
+    def forget(self, keys: Iterable[tuple[Any, ...]]) -> None:
+        """Drop processes that ended from what is published (the file keeps them)."""
+        for key in keys:
+            if self._entries.pop(key, None) is not None:
+                self._stale = True
+
+    def spawned(self) -> list[Entry]:
+        return list(self._entries.values())
+
+    def flush(self) -> None:
+        """Publish and write what came in since the last time; call it once a tick."""
+        if not self.owned or not self._stale:
+            return
+        self._stale = False
+        self._part("spawned").put([entry.document() for entry in self._entries.values()])
+        fresh, self._fresh = self._fresh, []
+        if not fresh:
+            return
+        data = _lines(fresh)
+        with self._writing():
+            if self._written + len(data) > _FILE_BUDGET or self.trouble:
+                data = _lines(self._entries.values())
+                files.write_atomic(self._directory, "spawned.jsonl", data)
+                self._written = len(data)
+                self.trouble = None
+            else:
+                files.append(self._directory, "spawned.jsonl", data)
+                self._written += len(data)
+
+    def end(self, status: int | None = None) -> None:
+        """Record the end and let go of the lock."""
+        if not self.owned:
+            return
+        self.flush()
+        self.update(state="ended", exit_status=status, ended=now())
+        self.detach()
+
+    def discard(self) -> None:
+        """End a session that leaves nothing worth keeping: its directory goes."""
+        if not self.owned:
+            return
+        directory = self._session.directory
+        self.end()
+        if directory is not None:
+            with contextlib.suppress(OSError, files.FileProblem), files.open_directory(
+                directory.parent
+            ) as registry:
+                _remove(registry, directory.name)
+
+    def _part(self, name: str) -> Published:
+        if name not in self._published:
+            self._published[name] = Published(self._session.id, name)
+        return self._published[name]
+
+    def _publish_session(self) -> None:
+        self._part("session").put(to_document(self._session))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Any:
+        """A disk that is full or gone costs the files, never the awareness."""
+        try:
+            yield
+        except (OSError, files.FileProblem) as error:
+            self.trouble = str(error)
+
+
+def _lines(entries: Iterable[Entry]) -> bytes:
+    return b"".join(
+        json.dumps(entry.document(), separators=(",", ":")).encode() + b"\n" for entry in entries
+    )
