@@ -1,0 +1,1 @@
+"""The guard: plan, pin, look again, signal, verify, write down. Nothing else here signals."""

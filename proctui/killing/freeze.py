@@ -1,0 +1,200 @@
+"""Holding a tree still for the moment in which it is killed.
+
+A process that forks while it is killed leaves children that no list holds.
+So everything is stopped first, parents before children, until a look shows
+nobody new.  Whoever stops processes may die before it kills or frees them,
+and frozen for ever is worse than alive: a helper process in a session of its
+own holds a pidfd of each and sends CONT to all when we die, or stay silent
+for :data:`SILENCE` seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from proctui.killing import signals
+from proctui.killing.signals import Pin
+
+__all__ = ["SILENCE", "Freezer", "helper_main"]
+
+SILENCE: Final = 30.0
+"""Seconds after which the helper frees everybody, as if we had died."""
+
+_BATCH = 64
+"""Descriptors per message; the kernel takes at most 253 (unix(7), SCM_RIGHTS)."""
+_LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_ARM, _DONE, _ACK = b"A", b"D", b"a"
+_START = "import sys;sys.path.insert(0,sys.argv[1]);from proctui.killing.freeze import helper_main;helper_main(int(sys.argv[2]))"
+
+
+class Freezer:
+    """Stops processes under the eye of the helper; use it as a context manager.
+
+    Leaving the block frees whoever is still stopped by us, unless :meth:`done` was called.
+    """
+
+    def __init__(self) -> None:
+        self._helper: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._frozen: list[Pin] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for pin in self._frozen:
+            with contextlib.suppress(OSError):
+                signals.send(pin, signal.SIGCONT)
+        self._tell_done()
+
+    def ready(self) -> bool:
+        """Start the helper unless it runs; whether it does."""
+        if self._line is not None:
+            return True
+        if not sys.executable:
+            return False
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:
+            return False
+        root = str(Path(__file__).resolve().parents[2])
+        try:
+            with theirs:
+                self._helper = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _START, root, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    env={name: os.environ[name] for name in _LOADER if name in os.environ},
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        except OSError:
+            ours.close()
+            return False
+        ours.settimeout(10.0)
+        self._line = ours
+        if self._acknowledged():
+            return True
+        self._tell_done()
+        return False
+
+    def stop(self, pins: Iterable[Pin]) -> list[tuple[Pin, OSError | None]]:
+        """STOP each, in order, once the helper holds it; with the error of those it failed for.
+
+        A pin without a held descriptor (they ran out) is not stopped.
+        """
+        outcome: list[tuple[Pin, OSError | None]] = []
+        waiting = [pin for pin in pins if pin.fd is not None]
+        for at in range(0, len(waiting), _BATCH):
+            batch = waiting[at : at + _BATCH]
+            if not self._arm(batch):
+                return outcome
+            for pin in batch:
+                try:
+                    signals.send(pin, signal.SIGSTOP)
+                except OSError as error:
+                    outcome.append((pin, error))
+                else:
+                    self._frozen.append(pin)
+                    outcome.append((pin, None))
+        return outcome
+
+    def done(self) -> None:
+        """All that were stopped have got their KILL: nobody is to be freed any more."""
+        self._frozen.clear()
+        self._tell_done()
+
+    def _arm(self, pins: list[Pin]) -> bool:
+        if self._line is None:
+            return False
+        try:
+            socket.send_fds(self._line, [_ARM], [pin.fd for pin in pins if pin.fd is not None])
+        except OSError:
+            return False
+        return self._acknowledged()
+
+    def _acknowledged(self) -> bool:
+        if self._line is None:
+            return False
+        try:
+            return self._line.recv(1) == _ACK
+        except OSError:
+            return False
+
+    def _tell_done(self) -> None:
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.sendall(_DONE)
+            self._line.close()
+            self._line = None
+        if self._helper is not None:
+            helper, self._helper = self._helper, None
+            try:
+                helper.wait(2.0)
+            except subprocess.TimeoutExpired:
+                signals.end_helper(helper, 0.0)
+
+
+def helper_main(descriptor: int) -> None:
+    """The helper: collect pidfds; CONT to all when the parent dies or falls silent."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(signum, signal.SIG_IGN)
+    held: list[int] = []
+    parent = _parent_pidfd()
+    with socket.socket(fileno=descriptor) as line:
+        with contextlib.suppress(OSError):
+            line.sendall(_ACK)
+        poller = select.poll()
+        poller.register(line, select.POLLIN)
+        if parent is not None:
+            poller.register(parent, select.POLLIN)
+        last = time.monotonic()
+        while True:
+            ready = {fd for fd, _ in poller.poll(1000)}
+            if line.fileno() in ready:
+                message, fds = _receive(line)
+                held += fds
+                last = time.monotonic()
+                if message == _DONE:
+                    return
+                if message != _ARM:
+                    break
+                with contextlib.suppress(OSError):
+                    line.sendall(_ACK)
+            elif ready or time.monotonic() - last > SILENCE:
+                break
+        signals.thaw(held)
+
+
+def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
+    try:
+        message, fds, _flags, _address = socket.recv_fds(line, 1, _BATCH)
+    except OSError:
+        return b"", []
+    return message, fds
+
+
+def _parent_pidfd() -> Any:
+    """A pidfd of whoever started us: a fork of it may keep the socket open after its death."""
+    try:
+        return os.pidfd_open(os.getppid())
+    except (OSError, AttributeError):
+        return None
