@@ -15,10 +15,10 @@ from pathlib import Path
 from proctui.awareness.view import View
 from proctui.model import Identity, Role
 
-__all__ = ["kill"]
+__all__ = ["kill_all"]
 
 
-def kill(view: View, targets: Mapping[int, Identity]) -> set[int]:
+def kill_all(view: View, targets: Mapping[int, Identity]) -> set[int]:
     """Kill the session's control group if it holds targets only; the pids that it held.
 
     Returns the empty set, having done nothing, where there is no such group

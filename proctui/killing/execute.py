@@ -184,7 +184,7 @@ class _Run:
         targets = {one.entry.pid: one for one in self._open()}
         if not targets or not view.job <= set(targets) | self._ended_pids():
             return False
-        killed = cgroup.kill(view, {pid: one.entry.identity for pid, one in targets.items()})
+        killed = cgroup.kill_all(view, {pid: one.entry.identity for pid, one in targets.items()})
         for pid in killed:
             targets[pid].sent = system_signals.SIGKILL
         return bool(killed) and set(targets) <= killed

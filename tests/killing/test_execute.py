@@ -126,13 +126,9 @@ def test_a_thread_is_not_a_process() -> None:
     with running(python(code), stdout=subprocess.PIPE) as target:
         assert target.stdout is not None
         target.stdout.readline()
-        tids = wait_for(
-            lambda: (
-                (found := os.listdir(f"/proc/{target.pid}/task"))
-                if len(os.listdir(f"/proc/{target.pid}/task")) > 1
-                else []
-            )
-        )
+        tasks = Path(f"/proc/{target.pid}/task")
+        wait_for(lambda: len(os.listdir(tasks)) > 1)
+        tids = os.listdir(tasks)
         tid = next(int(one) for one in tids if int(one) != target.pid)
         scene = Scene([target.pid])
         with pytest.raises(NoSuchProcess):
