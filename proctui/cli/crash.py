@@ -36,8 +36,9 @@ def _keep(error: Exception) -> Path | None:
     head = f"proctui {__version__}, Python {sys.version}\n{list(redact_argv(sys.argv))}\n\n"
     for directory in paths.state_candidates():
         try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = directory / "crashes"
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
             target = folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(target, flags, 0o600), "w", errors="backslashreplace") as file:

@@ -108,7 +108,9 @@ def _node(view: View, pid: int, denied: set[str]) -> TreeNode:
     cmdline = None if info is None or info.cmdline is None else list(info.cmdline)
     cpu = cpu_share(proc)
     denied.update(
-        name for name, value in (("cmdline", cmdline), ("rss", proc.rss), ("cpu", cpu)) if value is None
+        name
+        for name, value in (("cmdline", cmdline), ("rss", proc.rss), ("cpu", cpu))
+        if value is None
     )
     return {
         "pid": pid,

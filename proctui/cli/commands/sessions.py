@@ -1,0 +1,81 @@
+"""Commands about sessions: list them, adopt a process into one."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from proctui.cli.ask import has_terminal, read_line
+from proctui.cli.output import Line, emit, span, table
+from proctui.errors import RefusedError, check_pid
+
+__all__ = ["adopt", "sessions"]
+
+_STYLE = {"live": "good", "orphaned": "warn", "ended": "dim"}
+
+
+def sessions(args: Namespace) -> int:
+    from proctui.tools.sessions import list_sessions
+
+    return emit(list_sessions(), args, _sessions)
+
+
+def _sessions(result: Mapping[str, Any]) -> Iterable[Line]:
+    rows = result["sessions"]
+    if not rows:
+        yield "no sessions (`proctui run -- CMD` starts one)"
+        return
+    yield from table(
+        [
+            ("ID", "<"),
+            ("STATE", "<"),
+            ("STRAYS", ">"),
+            ("LEADER", "<"),
+            ("STARTED", "<"),
+            ("LABEL", "<"),
+        ],
+        (
+            [
+                row["id"],
+                span(row["state"], _STYLE.get(row["state"], "")),
+                "?" if row["strays"] is None else str(row["strays"]),
+                span(_leader(row["leader"])),
+                span(row["started"] or "?"),
+                span(row["label"]),
+            ]
+            for row in rows
+        ),
+    )
+
+
+def _leader(leader: Any) -> str:
+    return "none" if leader is None else f"{leader['pid']} {leader['name']}"
+
+
+def adopt(args: Namespace) -> int:
+    """Ask for the pid once more: whoever types it has looked at it."""
+    pid = check_pid(args.pid, signalling=True)
+    if not has_terminal():
+        raise RefusedError(
+            "only a person at a terminal can adopt a process",
+            "run `proctui adopt` in a terminal of your own",
+        )
+    from proctui.tools.adoption import adopt as take
+    from proctui.tools.adoption import candidate
+
+    found = candidate(pid, session=args.session)
+    described = (
+        f"{found['identity']} {found['name']} ({found['role']}: {'; '.join(found['evidence'])})"
+    )
+    typed = read_line(f"Adopt {described} into session {found['session']}? Type its pid:")
+    if typed != str(pid):
+        raise RefusedError("nothing was adopted: the typed pid is another one")
+    return emit(take(found), args, _adopted)
+
+
+def _adopted(result: Mapping[str, Any]) -> Iterable[Line]:
+    yield [
+        span("adopted ", "good"),
+        span(f"{result['identity']} {result['name']} into {result['session']}"),
+    ]

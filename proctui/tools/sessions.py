@@ -1,0 +1,111 @@
+"""What is watched: the sessions, and what came from the job of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from proctui.model import Role
+from proctui.tools.context import looking
+from proctui.tools.results import ProcessRef, SessionRow, Sessions, Spawned, SpawnedProcess
+from proctui.units import iso_time
+
+if TYPE_CHECKING:
+    from proctui.awareness.session import Session
+    from proctui.awareness.view import View
+
+__all__ = ["list_sessions", "list_spawned", "spawned_row", "strays_of"]
+
+
+def list_sessions() -> Sessions:
+    """Every session of this user, newest first; ``state`` is what the kernel says now."""
+    from proctui.awareness import registry
+
+    found = registry.scan()
+    rows = [_row(session) for session in found.sessions]
+    result: dict[str, Any] = {"sessions": rows}
+    warnings = [f"{problem.path}: {problem.reason}" for problem in found.problems]
+    if warnings:
+        result["warnings"] = warnings
+    return cast(Sessions, result)
+
+
+def _row(session: Session) -> SessionRow:
+    leader, strays = _leader_and_strays(session)
+    return {
+        "id": session.id,
+        "label": session.label,
+        "state": session.state,
+        "leader": leader,
+        "started": iso_time(session.created.wall),
+        "parent": session.parent,
+        "strays": strays,
+    }
+
+
+def _leader_and_strays(session: Session) -> tuple[ProcessRef | None, int | None]:
+    """Judged in that session's own eyes; ``None`` where it can't be looked at from here."""
+    identity = session.leader
+    if session.state == "ended":
+        return _ended(identity), 0
+    from proctui.errors import ProctuiError
+
+    try:
+        with looking(session.id) as look:
+            view = look()
+    except ProctuiError:
+        return _ended(identity), None
+    if identity is None:
+        return None, len(view.strays)
+    proc = view.proc(identity.pid)
+    if proc is None or not proc.identity.same(identity):
+        return _ended(identity), len(view.strays)
+    return {
+        "pid": proc.pid,
+        "identity": str(proc.identity),
+        "name": proc.name,
+        "role": str(view.role(proc.pid)),
+    }, len(view.strays)
+
+
+def _ended(identity: Any) -> ProcessRef | None:
+    if identity is None:
+        return None
+    return {"pid": identity.pid, "identity": str(identity), "name": "", "role": str(Role.UNKNOWN)}
+
+
+def list_spawned() -> Spawned:
+    """The processes that came from the session's job, strays marked."""
+    with looking() as look:
+        view = look()
+    rows = [spawned_row(view, pid) for pid in sorted(view.job)]
+    return {"session": None if view.session is None else view.session.id, "processes": rows}
+
+
+def spawned_row(view: View, pid: int) -> SpawnedProcess:
+    proc = view.snapshot.procs[pid]
+    verdict = view.verdict(pid)
+    info = view.info(pid)
+    row: dict[str, Any] = {
+        "pid": pid,
+        "identity": str(proc.identity),
+        "name": proc.name,
+        "role": str(verdict.role),
+        "certainty": str(verdict.certainty),
+        "evidence": list(verdict.evidence),
+        "unchecked": list(verdict.unchecked),
+        "stray": pid in view.strays,
+        "parent": view.parent(pid),
+        "status": proc.state,
+        "cmdline": None if info is None or info.cmdline is None else list(info.cmdline),
+    }
+    return cast(SpawnedProcess, row)
+
+
+def strays_of(view: View) -> dict[str, Any]:
+    """``strays``: spawned processes outside the live leader's tree, or after its end."""
+    return {
+        "session": None if view.session is None else view.session.id,
+        "strays": [
+            spawned_row(view, pid) for pid in sorted(view.strays) if pid in view.snapshot.procs
+        ],
+    }
