@@ -1,0 +1,232 @@
+"""Putting a result together: kernel state, Python frames, words, and a check afterwards."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from proctui.errors import NoSuchProcess
+from proctui.machine import identity as identities
+from proctui.model import Identity
+from proctui.stacks import catalogue, kernel, names, trace
+from proctui.stacks.calls import Wait, interpret
+from proctui.stacks.pyspy import Dump, PyThread
+from proctui.stacks.trace import StackTrace
+from proctui.units import human_seconds
+
+__all__ = ["Preflight", "assemble", "preflight", "wait_words"]
+
+GIL_INTERVAL = 0.0051
+"""A thread that wants the GIL sleeps at most the switch interval, 5 ms (sys.setswitchinterval)."""
+
+
+class Preflight:
+    """A process before it is looked into: its state decides what may be tried."""
+
+    def __init__(self, identity: Identity, first: kernel.ProcessLook | None) -> None:
+        self.identity = identity
+        self.pid = identity.pid
+        self.first = first
+        self.full: kernel.ProcessLook | None = None
+        self.attempts = 1
+        self.remarks: list[str] = []
+
+    @property
+    def state(self) -> str:
+        return self.first.state if self.first else ""
+
+    @property
+    def never_python(self) -> bool:
+        """A zombie or a kernel thread has no frames to dump."""
+        return self.first is not None and (self.first.kernel or self.state in ("Z", "X"))
+
+    def look(self) -> kernel.ProcessLook | None:
+        """The threads with what is gated too, read once; ``None`` where there is no /proc."""
+        if self.first is not None and self.full is None:
+            self.full = kernel.look(self.pid)
+        return self.full
+
+
+def preflight(pid: int, identity: Identity) -> Preflight:
+    """Read the state that decides how a process may be looked at."""
+    return Preflight(identity, kernel.glance(pid) if kernel.available() else None)
+
+
+def assemble(before: Preflight, dump: Dump, *, all_threads: bool = True) -> StackTrace:
+    """One result from a dump; raises :class:`NoSuchProcess` where the process went away meanwhile."""
+    pid = before.pid
+    try:
+        look = before.look()
+    except NoSuchProcess:
+        look = None
+    if (look is None and before.first is not None) or not _still(before.identity):
+        raise NoSuchProcess(f"process {pid} ended while it was looked at")
+    threads = _threads(before, look, dump)
+    omitted = 0
+    if not all_threads and threads:
+        omitted = len(threads) - 1
+        threads = threads[:1]
+    result = StackTrace(
+        pid=pid,
+        identity=str(before.identity),
+        name=before.first.name if before.first else "",
+        label=names.label_of_pid(pid),
+        python=dump.python,
+        threads=threads,
+        tool=dump.tool,
+        mode=dump.mode if dump.tool else "kernel",
+        paused_ms=dump.paused_ms,
+        warnings=_warnings(before, look, dump),
+        denied=_denied(look, dump),
+    )
+    if dump.error is not None:
+        result["error"] = dump.error.body()
+    result["text"] = trace.text_of(result, omitted)
+    return result
+
+
+def _still(identity: Identity) -> bool:
+    try:
+        return identities.identify(identity.pid).same(identity)
+    except NoSuchProcess:
+        return False
+
+
+def _threads(
+    before: Preflight, look: kernel.ProcessLook | None, dump: Dump
+) -> list[dict[str, Any]]:
+    by_tid: dict[int, PyThread] = {one.tid: one for one in dump.threads if one.tid is not None}
+    held = any(one.holds_gil for one in dump.threads)
+    rows: list[dict[str, Any]] = []
+    for thread in look.threads if look else ():
+        python = by_tid.pop(thread.tid, None)
+        wait = interpret(thread, compat=look.compat if look else False)
+        rows.append(_row(before.pid, thread, python, wait, dump, held))
+    # Without /proc, or for a thread that ended between the two looks, there are only frames.
+    for one in dump.threads:
+        if look is None or (one.tid is None and not by_tid):
+            rows.append(_python_only(one))
+    return sorted(rows, key=lambda row: (row["tid"] != before.pid, row["tid"]))
+
+
+def _row(
+    pid: int,
+    thread: kernel.ThreadLook,
+    python: PyThread | None,
+    wait: Wait,
+    dump: Dump,
+    held: bool,
+) -> dict[str, Any]:
+    frames = python.frames if python else list(dump.native.get(thread.tid, ()))
+    if not frames and thread.wchan:
+        frames = [{"function": thread.wchan, "file": None, "line": None, "kind": "kernel"}]
+    means, words = wait_words(pid, frames, wait, python, held)
+    return {
+        "tid": thread.tid,
+        "name": (python.name if python else "") or thread.name,
+        "state": thread.state,
+        "active": (python.active if python else False) or wait.kind == "running",
+        "holds_gil": bool(python and python.holds_gil),
+        "wait": words,
+        "waits_for": means.kind if means.kind != "unknown" else wait.kind,
+        "frames": frames,
+    }
+
+
+def _python_only(one: PyThread) -> dict[str, Any]:
+    means = catalogue.meaning(one.frames)
+    return {
+        "tid": one.tid if one.tid is not None else one.ident,
+        "name": one.name,
+        "state": None,
+        "active": one.active,
+        "holds_gil": one.holds_gil,
+        "wait": f"waiting {means.words}" if means.words and not one.active else None,
+        "waits_for": means.kind,
+        "frames": one.frames,
+    }
+
+
+def wait_words(
+    pid: int,
+    frames: list[dict[str, Any]],
+    wait: Wait,
+    python: PyThread | None,
+    gil_is_held: bool,
+) -> tuple[catalogue.Meaning, str | None]:
+    """What a thread waits for: Python's word for a futex, the kernel's for everything else."""
+    if wait.kind == "running":
+        return catalogue.UNKNOWN, None if python is None or python.active else wait.words
+    if python is None:
+        return catalogue.UNKNOWN, wait.words
+    futex = wait.kind == "futex"
+    if futex and _wants_gil(wait, python, gil_is_held):
+        return catalogue.Meaning("gil", "for the GIL"), "waiting for the GIL"
+    line = None
+    if futex and frames and not catalogue.is_library(frames[0]):
+        line = trace.source_line(pid, frames[0]["file"], frames[0]["line"])
+    means = catalogue.meaning(frames, futex=futex, line=line)
+    if not means.words:
+        return means, wait.words
+    if futex:
+        return means, f"waiting {means.words}{_limit(wait)}"
+    if wait.kind == "unknown":
+        return means, f"waiting {means.words}"
+    return means, f"{wait.words}: waiting {means.words}" if means.lock or means.idle else wait.words
+
+
+def _wants_gil(wait: Wait, python: PyThread, held: bool) -> bool:
+    if not held or python.holds_gil or not wait.timed:
+        return False
+    return wait.seconds is not None and wait.seconds <= GIL_INTERVAL
+
+
+def _limit(wait: Wait) -> str:
+    if not wait.timed:
+        return ""
+    if wait.seconds is None:
+        return ", with a time limit"
+    return f", at most {human_seconds(wait.seconds)} more"
+
+
+def _denied(look: kernel.ProcessLook | None, dump: Dump) -> list[str]:
+    denied = []
+    if look is not None and any(thread.denied for thread in look.threads):
+        denied.append("wait")
+    if dump.error is not None and dump.error.kind == "permission-denied":
+        denied.append("frames")
+    return denied
+
+
+def _warnings(before: Preflight, look: kernel.ProcessLook | None, dump: Dump) -> list[str]:
+    warnings = [*before.remarks, *dump.warnings]
+    if dump.note:
+        warnings.append(dump.note)
+    if dump.error is not None:
+        warnings.append(f"{dump.error.message}; {dump.error.hint}")
+    elif look is not None and any(thread.denied for thread in look.threads):
+        warnings.append("what its threads sleep in may not be read")
+    warnings += after_check(before)
+    return warnings
+
+
+def after_check(before: Preflight) -> list[str]:
+    """Whether the target is as it was: not newly stopped, no SIGSTOP waiting, no tracer left."""
+    if before.first is None:
+        return []
+    pid = before.pid
+    now = kernel.signals_of(pid)
+    try:
+        state = kernel.glance(pid).state
+    except NoSuchProcess:
+        return []
+    fix = f"let it go on with: proctui kill {pid} --signal CONT"
+    if now is None:
+        return []
+    if signal.SIGSTOP in now.pending:
+        return [f"a SIGSTOP is pending for process {pid}, it will stop: {fix}"]
+    if state == "T" and before.state != "T":
+        return [f"process {pid} is stopped and was not before: {fix}"]
+    if now.tracer and before.state != "t":
+        return [f"process {now.tracer} traces process {pid}"]
+    return []

@@ -1,0 +1,183 @@
+"""What stands behind a process's descriptors, and who holds the other ends.
+
+Links and flags are read below ``/proc/PID/fd`` (proc_pid_fd(5)); nothing is
+opened.  Opening another process's pipe would make us a reader or a writer of
+it, and change the very thing we look at.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from proctui.text import sanitize
+
+__all__ = ["Descriptor", "Holders", "all_pids", "descriptor", "epoll_targets", "fdinfo"]
+
+
+class Descriptor(NamedTuple):
+    """One open descriptor; ``target`` is the link's text, for a FIFO ``fifo:[DEV:INODE]``."""
+
+    pid: int
+    fd: int
+    target: str
+    reads: bool
+    writes: bool
+    path: str
+
+    @property
+    def kind(self) -> str:
+        """pipe, fifo, socket, tty, eventfd, eventpoll, pidfd, timerfd, …, file."""
+        if self.target.startswith("pipe:["):
+            return "pipe"
+        if self.target.startswith("socket:["):
+            return "socket"
+        if self.target.startswith("fifo:["):
+            return "fifo"
+        if self.target.startswith("anon_inode:"):
+            return self.target.removeprefix("anon_inode:").strip("[]")
+        if self.path.startswith(("/dev/pts/", "/dev/tty", "/dev/console", "/dev/ptmx")):
+            return "tty"
+        return "device" if self.path.startswith("/dev/") else "file"
+
+
+def descriptor(pid: int, fd: int) -> Descriptor | None:
+    """Look at one descriptor; ``None`` where it is closed or may not be read."""
+    link = f"/proc/{pid}/fd/{fd}"
+    try:
+        path = os.readlink(link)
+        mode = os.lstat(link).st_mode
+    except OSError:
+        return None
+    return Descriptor(
+        pid,
+        fd,
+        _target(link, path),
+        bool(mode & stat.S_IRUSR),
+        bool(mode & stat.S_IWUSR),
+        sanitize(path),
+    )
+
+
+def _target(link: str, path: str) -> str:
+    if not path.startswith("/"):
+        # A pidfs link is "pidfd:[inode]" on newer kernels, "anon_inode:[pidfd]" before.
+        return "anon_inode:[pidfd]" if path.startswith("pidfd:") else path
+    if not path.startswith(("/dev/", "/proc/")):
+        try:
+            there = os.stat(link)
+        except OSError:
+            return sanitize(path)
+        if stat.S_ISFIFO(there.st_mode):
+            return f"fifo:[{there.st_dev}:{there.st_ino}]"
+    return sanitize(path)
+
+
+def fdinfo(pid: int, fd: int) -> str:
+    """``/proc/PID/fdinfo/FD`` (proc_pid_fdinfo(5)), empty where it can't be read."""
+    try:
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii", errors="replace") as file:
+            return file.read(65536)
+    except OSError:
+        return ""
+
+
+def fdinfo_field(pid: int, fd: int, name: str) -> str | None:
+    """One ``name: value`` line of the fdinfo."""
+    for line in fdinfo(pid, fd).splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key.strip() == name:
+            return value.strip()
+    return None
+
+
+def epoll_targets(pid: int, epfd: int) -> list[int]:
+    """The descriptors an epoll instance watches (``tfd:`` lines, epoll(7))."""
+    return [
+        int(line.split()[1])
+        for line in fdinfo(pid, epfd).splitlines()
+        if line.startswith("tfd:") and len(line.split()) > 1
+    ]
+
+
+def all_pids() -> list[int]:
+    """Every pid of our pid namespace."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+class Holders:
+    """Who holds which pipe, FIFO, socket and eventfd, on the whole machine.
+
+    ``unreadable`` are living processes whose descriptors may not be read: any
+    of them may hold anything.
+    """
+
+    _WANTED = ("pipe:[", "socket:[", "anon_inode:[eventfd")
+
+    def __init__(self) -> None:
+        self.by_target: dict[str, list[Descriptor]] = {}
+        self.unreadable: set[int] = set()
+        self.scanned: set[int] = set()
+
+    @classmethod
+    def of(cls, pids: Iterable[int] | None = None) -> Holders:
+        """Scan the given processes (default: all); vanished ones are left out."""
+        holders = cls()
+        for pid in all_pids() if pids is None else pids:
+            holders.scan(pid)
+        return holders
+
+    def scan(self, pid: int) -> None:
+        folder = f"/proc/{pid}/fd"
+        try:
+            names = os.listdir(folder)
+        except PermissionError:
+            self.unreadable.add(pid)
+            return
+        except OSError:
+            return
+        self.scanned.add(pid)
+        for name in names:
+            link = f"{folder}/{name}"
+            try:
+                path = os.readlink(link)
+                if path.startswith("/"):
+                    target = _target(link, path) if not path.startswith("/dev/") else ""
+                    if not target.startswith("fifo:["):
+                        continue
+                elif path.startswith(self._WANTED):
+                    target = path
+                else:
+                    continue
+                mode = os.lstat(link).st_mode
+            except OSError:
+                continue
+            if target.startswith("anon_inode:[eventfd"):
+                number = fdinfo_field(pid, int(name), "eventfd-id")
+                if number is None:
+                    continue
+                target = f"eventfd:[{number}]"
+            self.by_target.setdefault(target, []).append(
+                Descriptor(
+                    pid,
+                    int(name),
+                    target,
+                    bool(mode & stat.S_IRUSR),
+                    bool(mode & stat.S_IWUSR),
+                    sanitize(path),
+                )
+            )
+
+    def readers(self, target: str) -> list[int]:
+        """Pids that hold a reading end, each once."""
+        return sorted({d.pid for d in self.by_target.get(target, ()) if d.reads})
+
+    def writers(self, target: str) -> list[int]:
+        """Pids that hold a writing end, each once."""
+        return sorted({d.pid for d in self.by_target.get(target, ()) if d.writes})
+
+    def holders(self, target: str) -> list[int]:
+        """Pids that hold any end, each once."""
+        return sorted({d.pid for d in self.by_target.get(target, ())})

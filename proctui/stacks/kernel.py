@@ -1,0 +1,250 @@
+"""What the kernel says about a thread, read without stopping it.
+
+Everything here is a plain read below ``/proc`` (proc(5)); nothing attaches.
+``wchan`` and ``syscall`` are gated by ``PTRACE_MODE_READ``/``ATTACH``: where
+they are denied they are ``None``, and a ``wchan`` that reads ``0`` says
+nothing at all (a running thread and a denied one look the same).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from proctui.errors import NoSuchProcess
+from proctui.machine import stat
+from proctui.machine.stat import PF_KTHREAD
+from proctui.text import decode
+
+__all__ = [
+    "Call",
+    "ProcessLook",
+    "Signals",
+    "ThreadLook",
+    "look",
+    "look_thread",
+    "read_memory",
+    "signals_of",
+    "switches",
+    "thread_ids",
+    "word_size",
+]
+
+SIGNAL_LAST = 64
+
+
+class Call(NamedTuple):
+    """A system call a thread sleeps in; ``number`` is -1 where it sleeps in none."""
+
+    number: int
+    args: tuple[int, ...]
+
+
+class ThreadLook(NamedTuple):
+    """One thread at one moment.
+
+    ``cpu`` is user plus system time in clock ticks.  ``call`` is ``None``
+    where it could not be read *or* the thread was on a CPU (``on_cpu``).
+    """
+
+    pid: int
+    tid: int
+    name: str
+    state: str
+    cpu: int
+    wchan: str | None
+    call: Call | None
+    on_cpu: bool
+    denied: bool
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What stays the same while a thread sleeps on."""
+        return (self.tid, self.state, self.call, self.cpu)
+
+
+class ProcessLook(NamedTuple):
+    """A process and its threads, main thread first."""
+
+    pid: int
+    ppid: int
+    name: str
+    state: str
+    flags: int
+    threads: tuple[ThreadLook, ...]
+    compat: bool
+    """A 32-bit program on a 64-bit kernel: its system call numbers are others."""
+
+    @property
+    def kernel(self) -> bool:
+        return bool(self.flags & PF_KTHREAD)
+
+
+class Signals(NamedTuple):
+    """Masks of ``/proc/PID/status`` as sets of signal numbers; ``tracer`` 0 is none."""
+
+    pending: frozenset[int]
+    caught: frozenset[int]
+    tracer: int
+    uid: int
+
+
+def _read(path: str, size: int = 4096) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, size)
+    finally:
+        os.close(fd)
+
+
+def _try(path: str) -> tuple[bytes | None, bool]:
+    """The file's first page, and whether it was denied."""
+    try:
+        return _read(path), False
+    except PermissionError:
+        return None, True
+    except OSError:
+        return None, False
+
+
+def thread_ids(pid: int) -> list[int]:
+    """Thread ids of a process, main first; :class:`NoSuchProcess` where it is gone."""
+    try:
+        return sorted(
+            (int(name) for name in os.listdir(f"/proc/{pid}/task")), key=lambda t: (t != pid, t)
+        )
+    except OSError as error:
+        raise NoSuchProcess(
+            f"no process {pid}", "it may have ended; list them with `proctui tree`"
+        ) from error
+
+
+def _parse_call(raw: bytes) -> tuple[Call | None, bool]:
+    fields = raw.split()
+    if not fields:
+        return None, False
+    if fields[0] == b"running":
+        return None, True
+    number = int(fields[0])
+    if number < 0:
+        return Call(-1, ()), False
+    return Call(number, tuple(int(word, 16) for word in fields[1:7])), False
+
+
+def look_thread(pid: int, tid: int, *, gated: bool = True) -> ThreadLook:
+    """Look at one thread; ``gated=False`` leaves out what needs more than ``stat``."""
+    base = f"/proc/{pid}/task/{tid}"
+    try:
+        line = stat.parse(_read(f"{base}/stat"))
+    except (OSError, ValueError) as error:
+        raise NoSuchProcess(f"thread {tid} of {pid} is gone") from error
+    state, cpu = line.state, line.utime + line.stime
+    wchan: str | None = None
+    call: Call | None = None
+    on_cpu = denied = False
+    if gated and state != "Z":
+        raw, denied = _try(f"{base}/syscall")
+        if raw is not None:
+            call, on_cpu = _parse_call(raw)
+        raw, wchan_denied = _try(f"{base}/wchan")
+        denied = denied or wchan_denied
+        if raw and raw != b"0":
+            wchan = decode(raw)
+    return ThreadLook(pid, tid, decode(line.name), state, cpu, wchan, call, on_cpu, denied)
+
+
+def look(pid: int, *, gated: bool = True) -> ProcessLook:
+    """Look at a process and every thread of it.
+
+    Threads that end while we look are left out.  Raises :class:`NoSuchProcess`
+    where it is gone.  ``/proc/TID`` opens for a thread too: callers prove with
+    :func:`proctui.machine.identity.identify` that the number is a process's.
+    """
+    tids = thread_ids(pid)
+    head = glance(pid)
+    threads = []
+    for tid in tids:
+        try:
+            threads.append(look_thread(pid, tid, gated=gated and not head.kernel))
+        except NoSuchProcess:
+            continue
+    compat = bool(threads) and threads[0].call is not None and word_size(pid) == 4
+    return head._replace(threads=tuple(threads), compat=compat)
+
+
+def available() -> bool:
+    """Whether this system has a Linux ``/proc``."""
+    return Path("/proc/self/task").is_dir()
+
+
+def glance(pid: int) -> ProcessLook:
+    """State, name and flags alone, no threads: one read.  Raises :class:`NoSuchProcess`."""
+    try:
+        line = stat.parse(_read(f"/proc/{pid}/stat"))
+    except (OSError, ValueError) as error:
+        raise NoSuchProcess(f"no process {pid}", "`proctui tree` lists them") from error
+    return ProcessLook(pid, line.ppid, decode(line.name), line.state, line.flags, (), False)
+
+
+def word_size(pid: int) -> int | None:
+    """4 or 8, from the executable's ELF class (elf(5)); ``None`` where it can't be read."""
+    try:
+        head = _read(f"/proc/{pid}/exe", 5)
+    except OSError:
+        return None
+    return {1: 4, 2: 8}.get(head[4]) if head[:4] == b"\x7fELF" and len(head) > 4 else None
+
+
+def _mask(word: str) -> frozenset[int]:
+    bits = int(word, 16)
+    return (
+        frozenset(n for n in range(1, SIGNAL_LAST + 1) if bits >> (n - 1) & 1)
+        if bits
+        else frozenset()
+    )
+
+
+def signals_of(pid: int) -> Signals | None:
+    """Pending (thread's and process's) and caught signals, the tracer and the real uid."""
+    try:
+        raw = _read(f"/proc/{pid}/status", 8192).decode("ascii", "replace")
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in raw.splitlines() if ":" in line)
+    try:
+        return Signals(
+            _mask(fields["SigPnd"]) | _mask(fields["ShdPnd"]),
+            _mask(fields["SigCgt"]),
+            int(fields["TracerPid"]),
+            int(fields["Uid"].split()[0]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def switches(pid: int, tid: int) -> int | None:
+    """Context switches of a thread so far: unchanged means that it did not run in between."""
+    raw, _ = _try(f"/proc/{pid}/task/{tid}/status")
+    if raw is None:
+        return None
+    total = 0
+    for line in raw.splitlines():
+        if line.startswith((b"voluntary_ctxt_switches:", b"nonvoluntary_ctxt_switches:")):
+            total += int(line.rsplit(b":", 1)[1])
+    return total
+
+
+def read_memory(pid: int, address: int, size: int) -> bytes | None:
+    """Bytes of a process's memory (``/proc/PID/mem``), read without attaching; ``None`` if denied."""
+    try:
+        fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = os.pread(fd, size, address)
+    except (OSError, OverflowError):
+        return None
+    finally:
+        os.close(fd)
+    return data if len(data) == size else None

@@ -1,0 +1,112 @@
+"""What a process is called by what it does: test workers, ranks, pool workers.
+
+Python tools rename themselves at run time (setproctitle(3) of PyPI writes
+over argv), so argv is read again for every label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from proctui.model import ProcInfo
+from proctui.redact import redact_argv
+from proctui.text import sanitize
+
+__all__ = ["label", "label_of", "label_of_pid", "read_argv", "read_environ"]
+
+_XDIST = re.compile(r"^\[pytest-xdist running\]\s*(?P<test>.*)$")
+_XDIST_IDLE = re.compile(r"^\[pytest-xdist idle\]")
+_ROLES = (
+    ("multiprocessing.resource_tracker", "resource tracker"),
+    ("multiprocessing.forkserver", "fork server"),
+    ("multiprocessing.spawn", "spawned worker"),
+)
+_WANTED = (
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID",
+    "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "DASK_WORKER_NAME", "CELERY_WORKER_NAME",
+)  # fmt: skip
+
+
+def label(info: ProcInfo, environ: Mapping[str, str] | None = None) -> str | None:
+    """What the process does, ``None`` where its command line says it already."""
+    return label_of(info.cmdline or (), environ or {})
+
+
+def label_of(argv: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """Like :func:`label`, from an argument vector and an environment."""
+    title = _of_title(argv)
+    parts = [title] if title else []
+    rank = _rank(environ)
+    if rank:
+        parts.append(rank)
+    worker = environ.get("PYTEST_XDIST_WORKER")
+    if worker and title and title.startswith("pytest worker"):
+        parts[0] = title.replace("pytest worker", f"pytest worker {worker}", 1)
+    elif worker and not title and _is_execnet(argv):
+        parts.append(f"pytest worker {worker}")
+    return sanitize(", ".join(parts)) or None
+
+
+def _of_title(argv: Sequence[str]) -> str | None:
+    joined = " ".join(argv).strip()
+    running = _XDIST.match(joined)
+    if running:
+        return f"pytest worker, running {running['test']}" if running["test"] else "pytest worker"
+    if _XDIST_IDLE.match(joined):
+        return "pytest worker, idle"
+    for word, role in _ROLES:
+        if f"from {word} import" in joined:
+            return role
+    if "--multiprocessing-fork" in argv:
+        return "spawned worker"
+    if any(
+        word in ("pytest", "py.test") or word.endswith(("/pytest", "/py.test")) for word in argv[:3]
+    ):
+        return "pytest"
+    match = re.match(r"^(gunicorn|celeryd?|postgres|nginx|ray|uvicorn)\b:+\s*(.+)$", joined)
+    return f"{match[1]} {match[2].strip('[] ')}" if match else None
+
+
+def _is_execnet(argv: Sequence[str]) -> bool:
+    return any("execnet" in word or word.startswith("import sys;exec(eval(") for word in argv)
+
+
+def _rank(environ: Mapping[str, str]) -> str | None:
+    for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"):
+        if environ.get(name, "").isdigit():
+            world = environ.get("WORLD_SIZE", "")
+            local = environ.get("LOCAL_RANK", "")
+            text = f"rank {environ[name]}" + (f" of {world}" if world.isdigit() else "")
+            return text + (f", local rank {local}" if local.isdigit() else "")
+    return None
+
+
+def _words(path: str) -> list[str]:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(1 << 18)
+    except OSError:
+        return []
+    return [sanitize(word.decode("utf-8", "replace")) for word in raw.rstrip(b"\0").split(b"\0")]
+
+
+def read_argv(pid: int) -> tuple[str, ...]:
+    """The argument vector now, sanitised and redacted; empty where it can't be read."""
+    words = _words(f"/proc/{pid}/cmdline")
+    return redact_argv(words) if words != [""] else ()
+
+
+def read_environ(pid: int) -> dict[str, str]:
+    """Only the variables that name a process; empty where they can't be read.
+
+    This is the environment at the last exec: a forked worker that set its
+    rank itself does not show it here.
+    """
+    pairs = (word.partition("=") for word in _words(f"/proc/{pid}/environ"))
+    return {name: value for name, _, value in pairs if name in _WANTED}
+
+
+def label_of_pid(pid: int) -> str | None:
+    """:func:`label` for a living process, read from ``/proc``."""
+    return label_of(read_argv(pid), read_environ(pid))

@@ -1,0 +1,173 @@
+"""py-spy: its command line, its JSON, and what its failures mean.
+
+py-spy ends with status 1 whatever went wrong, so its stderr is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from proctui.errors import AccessDenied, ProctuiError, ToolMissing
+from proctui.stacks.tooling import Outcome, find_tool
+from proctui.text import sanitize
+
+__all__ = ["Dump", "PyThread", "denied", "dump_argv", "missing", "parse", "read_dump"]
+
+_LONGEST_VALUE = 200
+
+
+class PyThread(NamedTuple):
+    """A thread as py-spy saw it; ``tid`` is the kernel's, ``ident`` Python's own number."""
+
+    tid: int | None
+    ident: int
+    name: str
+    active: bool
+    holds_gil: bool
+    frames: list[dict[str, Any]]
+
+
+class Dump(NamedTuple):
+    """What a tool found: ``python`` is ``None`` where it could not be told.
+
+    ``native`` are frames by thread id, for tools that know no Python;
+    ``error`` is a permission or a missing tool, ``note`` any other trouble,
+    ``transient`` trouble that a second look may not have.
+    """
+
+    threads: Sequence[PyThread] = ()
+    native: Mapping[int, list[dict[str, Any]]] = {}
+    tool: str | None = None
+    mode: str = "nonblocking"
+    paused_ms: float = 0.0
+    python: bool | None = None
+    error: ProctuiError | None = None
+    note: str | None = None
+    transient: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def missing() -> ToolMissing:
+    return ToolMissing("py-spy is not installed", f"{sys.executable} -m pip install py-spy")
+
+
+def dump_argv(
+    pid: int, *, exact: bool = False, native: bool = False, locals: bool = False
+) -> list[str]:
+    """The command for one dump; raises :class:`ToolMissing`.
+
+    Without ``exact`` and ``native`` the target is never stopped.
+    """
+    tool = find_tool("py-spy")
+    if tool is None:
+        raise missing()
+    argv = [tool, "dump", "--json", "--full-filenames", "--pid", str(pid)]
+    if native:
+        argv.append("--native")
+    elif not exact:
+        argv.append("--nonblocking")
+    if locals:
+        argv.append("--locals")
+    return argv
+
+
+def parse(out: bytes) -> list[PyThread]:
+    """The threads of a dump; raises :class:`ValueError` for what is no dump."""
+    threads = json.loads(out)
+    if not isinstance(threads, list):
+        raise ValueError("py-spy's dump is a list of threads")
+    return [_thread(one) for one in threads]
+
+
+def _thread(one: dict[str, Any]) -> PyThread:
+    return PyThread(
+        one.get("os_thread_id"),
+        int(one["thread_id"]),
+        sanitize(one.get("thread_name") or ""),
+        bool(one.get("active")),
+        bool(one.get("owns_gil")),
+        [_frame(frame) for frame in one.get("frames", ())],
+    )
+
+
+def _frame(frame: dict[str, Any]) -> dict[str, Any]:
+    # With --native a frame of C code has a module (a shared object) and no Python file.
+    filename = frame.get("filename") or ""
+    native = bool(frame.get("module")) and not filename.endswith((".py", ".pyx", ".pyc"))
+    native = native and not filename.startswith("<")
+    found: dict[str, Any] = {
+        "function": sanitize(frame.get("name") or "?"),
+        "file": sanitize(filename or frame.get("module") or "") or None,
+        "line": frame.get("line") or None,
+        "kind": "native" if native else "python",
+    }
+    values = frame.get("locals")
+    if values is not None:
+        found["locals"] = [_local(value) for value in values]
+    return found
+
+
+def _local(value: dict[str, Any]) -> dict[str, Any]:
+    from proctui.redact import redact_argv
+
+    name, shown = sanitize(str(value.get("name"))), sanitize(str(value.get("repr")))
+    # Judged like a command line's ``--name value``: a local called ``password`` is one.
+    shown = redact_argv([f"--{name}", shown])[-1] if value.get("repr") is not None else "?"
+    return {"name": name, "value": shown[:_LONGEST_VALUE]}
+
+
+def denied(pid: int, what: str = "the stack") -> AccessDenied:
+    """The error for a process that may not be looked into, with the one exact fix."""
+    return AccessDenied(f"{what} of process {pid} may not be read", _fix(pid))
+
+
+def _fix(pid: int) -> str:
+    command = f"sudo {sys.executable} -m proctui stack {pid}"
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return command
+    if sys.platform == "darwin":
+        return f"macOS lets only root look into a process: {command}"
+    if os.geteuid() == 0:
+        return "start the container with --cap-add=SYS_PTRACE"
+    if owner == os.geteuid() and _yama() >= 1:
+        return (
+            "Yama (kernel.yama.ptrace_scope) lets only ancestors look into a process: start the "
+            f"job with `proctui run`, or {command}"
+        )
+    return command
+
+
+def _yama() -> int:
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def read_dump(pid: int, outcome: Outcome) -> Dump:
+    """What a finished py-spy says about one process."""
+    if outcome.status == 0:
+        try:
+            return Dump(parse(outcome.out), tool="py-spy", python=True)
+        except (ValueError, KeyError, TypeError):
+            return Dump(note="py-spy's answer could not be read", transient=True)
+    if outcome.status is None:
+        return Dump(note="py-spy took too long and was ended")
+    text = outcome.err
+    if outcome.status == 127 and not text.strip():
+        return Dump(error=missing())
+    if re.search(r"permission denied|SYS_PTRACE|operation not permitted|requires root", text, re.I):
+        return Dump(error=denied(pid))
+    if "Failed to find python version" in text:
+        return Dump(python=False)
+    lines = [line for line in text.splitlines() if line.strip()]
+    why = sanitize((lines[0] if lines else f"it ended with status {outcome.status}")[:300])
+    return Dump(note=f"py-spy: {why}", transient=True)

@@ -1,0 +1,168 @@
+"""A stack trace as a dict that reads as text, and the source lines beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from typing import Any
+
+from proctui.stacks.catalogue import innermost_user, is_library, short_file
+from proctui.text import sanitize
+
+__all__ = ["StackTrace", "frame_text", "source_line", "text_of", "thread_title"]
+
+_LOCK = re.compile(r"lock", re.IGNORECASE)
+_LARGEST_SOURCE = 4 << 20
+
+
+class StackTrace(dict[str, Any]):
+    """The contract's ``stack`` result; ``str()`` is its text.
+
+    ``"lock" in trace`` searches the text, but the word "lock" only where a
+    thread waits for one: a frame called ``block_size`` is no lock.
+    """
+
+    def __str__(self) -> str:
+        return str(self.get("text", ""))
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, str):
+            return False
+        if _LOCK.fullmatch(key):
+            return self._waits_for_lock()
+        return super().__contains__(key) or key in str(self)
+
+    def _waits_for_lock(self) -> bool:
+        results = [self, *self.get("processes", ())]
+        return any(
+            _LOCK.search(thread.get("wait") or "")
+            for result in results
+            for thread in result.get("threads", ())
+        )
+
+
+def thread_title(thread: Mapping[str, Any]) -> str:
+    """``Thread 4711 "MainThread" S, holds the GIL``."""
+    parts = [
+        f'Thread {thread["tid"]} "{thread["name"]}"'
+        if thread["name"]
+        else f"Thread {thread['tid']}"
+    ]
+    if thread["state"]:
+        parts[0] += f" {thread['state']}"
+    if thread["holds_gil"]:
+        parts.append("holds the GIL")
+    elif thread["active"]:
+        parts.append("active")
+    return ", ".join(parts)
+
+
+def frame_text(frame: Mapping[str, Any]) -> str:
+    """``work (pkg/mod.py:12)``."""
+    line = f":{frame['line']}" if frame.get("line") else ""
+    return f"{frame['function']} ({short_file(frame.get('file'))}{line})"
+
+
+def _frames(thread: Mapping[str, Any]) -> list[str]:
+    """The frames, innermost first.
+
+    Library frames with "lock" in their name are folded where no lock is
+    waited for: the text is searched for that word.
+    """
+    hide = not _LOCK.search(thread.get("wait") or "")
+    user = innermost_user(thread["frames"])
+    lines: list[str] = []
+    folded = 0
+    for frame in thread["frames"]:
+        text = frame_text(frame)
+        if hide and is_library(frame) and _LOCK.search(text):
+            folded += 1
+            continue
+        if folded:
+            lines.append(f"     … {folded} more of the library")
+            folded = 0
+        lines.append(f"  {'→' if frame is user else ' '} {text}")
+        for value in frame.get("locals") or ():
+            lines.append(f"        {value['name']} = {value['value']}")
+    if folded:
+        lines.append(f"     … {folded} more of the library")
+    return lines
+
+
+def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
+    """The whole result as people read it."""
+    how = {
+        "nonblocking": "without pausing it",
+        "exact": "paused for an exact look",
+        "native": "paused for native frames",
+        "kernel": "from the kernel alone",
+    }[result["mode"]]
+    tool = f"{result['tool']}, " if result["tool"] else ""
+    title = f"Process {result['pid']} {result['name']}"
+    if result.get("label"):
+        title += f" ({result['label']})"
+    paused = f", {result['paused_ms']:.0f} ms" if result["paused_ms"] else ""
+    lines = [f"{title}: {tool}{how}{paused}"]
+    for thread in result["threads"]:
+        lines.append(thread_title(thread))
+        if thread["wait"]:
+            lines.append(f"    {thread['wait']}")
+        lines += _frames(thread)
+    if omitted:
+        lines.append(f"… {omitted} more threads")
+    lines += [f"! {warning}" for warning in result["warnings"]]
+    for other in result.get("processes", ())[1:]:
+        lines += ["", other["text"]]
+    return "\n".join(lines)
+
+
+def source_line(pid: int, file: str | None, line: int | None) -> str | None:
+    """The source of a frame, ``None`` where it can't be read.
+
+    ``<string>`` is what stood behind ``-c``.  A path is the target's word:
+    only a regular file of sane size is read, and without waiting for one.
+    """
+    if not file or not line:
+        return None
+    if file == "<string>":
+        text = _code_of(pid)
+    elif file.startswith("/"):
+        text = _read_source(file)
+    else:
+        return None
+    lines = text.splitlines()
+    return sanitize(lines[line - 1]) if 0 < line <= len(lines) else None
+
+
+def _code_of(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(1 << 20).decode("utf-8", "replace").split("\0")
+    except OSError:
+        return ""
+    for index, word in enumerate(words[1:-1], 1):
+        if re.fullmatch(r"-[bBdEhiIOqsSuvVxP]*c", word):
+            return words[index + 1]
+        if not word.startswith("-"):
+            break
+    return ""
+
+
+def _read_source(path: str) -> str:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return ""
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except (OSError, ValueError):
+        return ""
+    try:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST_SOURCE:
+            return ""
+        return os.read(fd, _LARGEST_SOURCE).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
