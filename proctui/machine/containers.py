@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Container", "find_container"]
+__all__ = ["Container", "container_of_mounts", "find_container"]
 
 _ID = r"(?P<id>[0-9a-f]{64})"
 _PATTERNS = tuple(
@@ -27,6 +27,13 @@ _PATTERNS = tuple(
         ("ecs", rf"/ecs/[^/]+/{_ID}"),
         ("garden", r"/garden/(?P<id>[\w-]+)"),
     )
+)
+
+_MOUNTS = (
+    ("docker", re.compile(rf"/docker/containers/{_ID}/")),
+    ("podman", re.compile(rf"/overlay-containers/{_ID}/")),
+    ("kubernetes", re.compile(r"/kubelet/pods/(?P<id>[0-9a-f-]{36})/")),
+    ("lxc", re.compile(r"/lxcfs/.* - fuse\.lxcfs (?P<id>lxcfs)")),
 )
 
 
@@ -50,4 +57,13 @@ def find_container(cgroup: str) -> Container | None:
             if runtime in ("crio", "containerd", "docker") and "kubepods" in cgroup:
                 runtime = "kubernetes"
             return Container(runtime, found["id"])
+    return None
+
+
+def container_of_mounts(mountinfo: str) -> Container | None:
+    """The container whose ``/etc/hostname`` and the like are mounted (proc_pid_mountinfo(5))."""
+    for runtime, pattern in _MOUNTS:
+        match = pattern.search(mountinfo)
+        if match is not None:
+            return Container(runtime, match["id"])
     return None

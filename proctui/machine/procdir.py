@@ -71,7 +71,10 @@ class ProcDir:
         def listing() -> list[str]:
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
             try:
-                return os.listdir(fd)
+                found = os.listdir(fd)
+                if self.pid == os.getpid() and name == "fd":  # what we opened to look is not his
+                    found = [one for one in found if one not in (str(fd), str(self.fd))]
+                return found
             finally:
                 os.close(fd)
 
