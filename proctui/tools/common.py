@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from proctui.awareness.view import View
-from proctui.errors import BadArgument, NoSuchProcess
-from proctui.model import Memory, Proc
-from proctui.tools.results import ProcessRef, SystemMemory
+from proctui.errors import AccessDenied, BadArgument, NoSuchProcess
+from proctui.model import Proc
+from proctui.tools.results import ProcessRef
 
 __all__ = [
     "check_flag",
     "cpu_share",
     "find",
+    "partial",
     "reference",
-    "system_memory",
 ]
 
 
@@ -55,15 +56,8 @@ def cpu_share(proc: Proc) -> float | None:
     return round(min((proc.user_time + proc.system_time) / age * 100, 1e6), 1)
 
 
-def system_memory(memory: Memory) -> SystemMemory:
-    percent = None
-    if memory.used is not None and memory.total:
-        percent = round(memory.used / memory.total * 100, 1)
-    return {
-        "total": memory.total,
-        "available": memory.available,
-        "used": memory.used,
-        "percent": percent,
-        "swap_total": memory.swap_total,
-        "swap_used": memory.swap_used,
-    }
+def partial(result: dict[str, Any], message: str) -> None:
+    """Mark a result of which only a part may be read: the hint as warning, the kind as error."""
+    error = AccessDenied(message, "run it as root, or as the user whose process it is")
+    result["warnings"] = [*result.get("warnings", ()), f"{message}: {error.hint}"]
+    result["error"] = error.body()

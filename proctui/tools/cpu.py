@@ -1,0 +1,163 @@
+"""``get_cpu_profile``: who uses the processors, over a time that is really waited for."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, cast
+
+from proctui.awareness.view import View
+from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, check_pid
+from proctui.model import Proc
+from proctui.tools.common import find
+from proctui.tools.context import looking, pause
+from proctui.tools.results import CpuProfile, ProcessCpu
+
+__all__ = ["get_cpu_profile"]
+
+LONGEST = 86400
+
+
+def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
+    """CPU use over ``duration`` seconds.
+
+    With a pid ``usage`` is its percentage of *one core* (more than 100 with
+    several threads) and ``processes`` holds it and its descendants; without
+    one it is the percentage of the machine.  For a Python pid ``hot`` names
+    the functions most samples were in; the target is never paused.  Raises
+    :class:`NoSuchProcess` where the process ends meanwhile.
+    """
+    if pid is not None:
+        check_pid(pid)
+    if type(duration) not in (int, float) or not 0 < duration <= LONGEST:
+        raise BadArgument(f"duration must be above 0 and at most {LONGEST} seconds")
+    with looking() as look:
+        first = look()
+        if pid is not None:
+            find(first, pid)
+        hot = None if pid is None else _Hot(pid, duration)
+        machine = _Machine()
+        pause(duration)
+        second = look()
+        system = machine.finish()
+    elapsed = max(second.snapshot.boottime - first.snapshot.boottime, 1e-6)
+    denied: dict[str, None] = {}
+    if pid is None:
+        wanted = list(second.snapshot.procs)
+    else:
+        _must_live(first, second, pid)
+        wanted = [pid, *second.descendants(pid)]
+    rows = [_row(first, second, second.snapshot.procs[one], elapsed, denied) for one in wanted]
+    result: dict[str, Any] = {
+        "usage": None,
+        "basis": "machine" if pid is None else "core",
+        "duration": round(elapsed, 3),
+        "user": None,
+        "system": None,
+        "cores": system.cores,
+        "per_core": [round(share, 1) for share in system.cpu.per_core],
+        "processes": rows,
+    }
+    if pid is not None:
+        result.update({name: rows[0][name] for name in ("usage", "user", "system")})  # type: ignore[literal-required]
+    else:
+        whole = elapsed * system.cores / 100
+        cpu = system.cpu
+        result["usage"] = None if cpu.usage is None else round(cpu.usage, 1)
+        result["user"] = None if cpu.user is None else round(cpu.user * whole, 2)
+        result["system"] = None if cpu.system is None else round(cpu.system * whole, 2)
+    denied.update(dict.fromkeys(n for n in ("usage", "user", "system") if result[n] is None))
+    if hot is not None:
+        hot.into(result, denied)
+    result["denied"] = list(denied)
+    return cast(CpuProfile, result)
+
+
+class _Machine:
+    """The machine's counters between two moments of our own, whoever else looks meanwhile."""
+
+    def __init__(self) -> None:
+        import time
+
+        from proctui.machine.meters import SystemMeter
+
+        self._clock = time.monotonic
+        self._meter = SystemMeter()
+        self._meter.counters()
+        self._meter.read(self._clock())
+
+    def finish(self) -> Any:
+        try:
+            self._meter.counters()
+            return self._meter.read(self._clock())
+        finally:
+            self._meter.close()
+
+
+class _Hot:
+    """Samples a Python target beside our own waiting."""
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self._found: list[Any] = []
+        self._pid, self._seconds = pid, seconds
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def _sample(self) -> None:
+        from proctui.stacks.profile import hot_functions
+
+        try:
+            self._found.append(hot_functions(self._pid, self._seconds))
+        except ProctuiError as error:
+            self._found.append(error)
+
+    def into(self, result: dict[str, Any], denied: dict[str, None]) -> None:
+        """``hot`` for a Python target; a failure is a warning, the figures stand without it."""
+        self._thread.join(self._seconds + 10)
+        found = self._found[0] if self._found else None
+        if isinstance(found, ProctuiError):
+            if not isinstance(found, NoSuchProcess):
+                result["hot"] = None
+                denied["hot"] = None
+                result["warnings"] = [f"no hot functions: {found.message}"]
+        elif found is not None:
+            result["hot"] = found
+
+
+def _must_live(first: View, second: View, pid: int) -> None:
+    before, now = first.snapshot.procs[pid], second.proc(pid)
+    ended = now is None or not now.identity.same(before.identity)
+    if now is not None and now.state in "ZX" and before.state not in "ZX":
+        ended = (now.threads or 1) <= 1
+    if ended:
+        raise NoSuchProcess(f"process {pid} ended while it was looked at")
+
+
+def _row(
+    first: View, second: View, proc: Proc, elapsed: float, denied: dict[str, None]
+) -> ProcessCpu:
+    before = first.proc(proc.pid)
+    if before is not None and not before.identity.same(proc.identity):
+        before = None
+    user = _within(proc.user_time, before, "user_time")
+    system = _within(proc.system_time, before, "system_time")
+    usage = None if user is None or system is None else round((user + system) / elapsed * 100, 1)
+    figures = {"usage": usage, "user": user, "system": system, "threads": proc.threads}
+    denied.update(dict.fromkeys(name for name, value in figures.items() if value is None))
+    return cast(
+        ProcessCpu,
+        {
+            "pid": proc.pid,
+            "name": proc.name,
+            "role": str(second.role(proc.pid)),
+            "identity": str(proc.identity),
+            **figures,
+        },
+    )
+
+
+def _within(now: float | None, before: Proc | None, name: str) -> float | None:
+    """Seconds used within; one born meanwhile used all of its time within."""
+    if now is None:
+        return None
+    start = 0.0 if before is None else getattr(before, name)
+    return None if start is None else round(max(0.0, now - start), 2)
