@@ -1,0 +1,234 @@
+"""What every command has in common: help, errors, JSON, completion, the shipped pages."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proctui.cli import completion, pages
+from proctui.cli.output import STYLES, fields, print_lines, span, table
+from proctui.cli.parser import build
+from proctui.config import default_text
+from tests.contract.outside import PROCTUI, document, failure, proctui
+
+COMMANDS = sorted(completion._commands())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command: str) -> None:
+    parser = completion._commands()[command]
+    text = parser.format_help()
+    assert "examples:" in text and f"proctui {command}" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_handler_exists(command: str) -> None:
+    from importlib import import_module
+
+    handler = completion._commands()[command].get_default("handler")
+    module, _, name = handler.partition(":")
+    assert callable(getattr(import_module(f"proctui.cli.commands.{module}"), name))
+
+
+def test_the_contract_has_its_commands() -> None:
+    named = (
+        "demo run watch sessions tree inspect memory cpu system stack hangs logs kill strays adopt "
+        "fence debug record replay tools call mcp help doctor config completion"
+    )
+    assert set(named.split()) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["inspect"],
+        ["inspect", "1", "2"],
+        ["inspect", "--nope"],
+        ["inspect", "1e3"],
+        ["inspect", "\u0661\u0662"],
+        ["kill"],
+        ["kill", "4711", "--signal", "NOPE"],
+        ["kill", "4711", "--grace", "nan"],
+        ["cpu", "--duration", "0"],
+        ["tree", "--depth", "0"],
+        ["tree", "--dep", "1"],
+        ["tools", "--format", "xml"],
+        ["call"],
+    ],
+)
+def test_bad_usage_is_one_document_too(argv: list[str]) -> None:
+    failure(*argv, kind="bad-argument", status=2)
+
+
+def test_bad_usage_in_words_goes_to_stderr_with_a_hint() -> None:
+    done = proctui("inspect", "--nope", status=2)
+    assert done.stdout == ""
+    assert done.stderr.startswith("proctui: ") and "hint:" in done.stderr
+
+
+def test_a_hostile_argument_can_not_write_to_the_terminal() -> None:
+    done = proctui("inspect", "\x1b]0;title\x07", status=2)
+    assert "\x1b" not in done.stderr
+
+
+def test_what_stands_behind_the_dashes_is_not_ours() -> None:
+    done = proctui("run", "--no-tui", "--nope", "--", "true", "--json", status=2)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("topic", sorted(pages.topics()))
+def test_pages_are_printed_as_they_are(topic: str) -> None:
+    text = proctui("help", topic, status=0).stdout
+    assert text == pages.page(topic)
+    assert text.startswith("# ")
+    assert max(map(len, text.splitlines())) <= 130
+
+
+def test_an_unknown_page_names_those_there_are() -> None:
+    done = proctui("help", "nope", status=2)
+    assert "fence" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command_and_option(shell: str) -> None:
+    script = proctui("completion", shell, status=0).stdout
+    for command, parser in completion._commands().items():
+        assert command in script
+        for option in completion._options(parser):
+            assert option.lstrip("-") in script
+    if shutil.which(shell) and shell != "fish":
+        subprocess.run([shell, "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_really_completes() -> None:
+    code = (
+        proctui("completion", "bash", status=0).stdout
+        + "COMP_WORDS=(proctui run --stra); COMP_CWORD=2; _proctui; echo ${COMPREPLY[@]}\n"
+        + "COMP_WORDS=(proctui run --strays e); COMP_CWORD=3; _proctui; echo ${COMPREPLY[@]}\n"
+        + "COMP_WORDS=(proctui ins); COMP_CWORD=1; _proctui; echo ${COMPREPLY[@]}\n"
+    )
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:3] == ["--strays", "end", "inspect"]
+
+
+def test_config_init_writes_once(tmp_path: Path) -> None:
+    target = Path(proctui("config", "path", status=0).stdout.strip())
+    assert target.is_relative_to(tmp_path)
+    proctui("config", "init", status=0)
+    assert target.read_text() == default_text()
+    assert "exists" in proctui("config", "init", status=1).stderr
+    target.write_text("[protect]\nnmaes = []\n")
+    assert f"{target}:2" in proctui("config", "check", status=2).stderr
+    proctui("config", "init", "--force", status=0)
+    proctui("config", "check", status=0)
+
+
+def test_doctor_names_one_fix_for_what_does_not_work() -> None:
+    checks = {check["name"]: check for check in document("doctor")["checks"]}
+    expected = {
+        "kernel", "pidfd", "pidfs", "landlock", "seccomp", "cgroup", "user-namespaces",
+        "proc-connector", "permissions", "yama", "hidepid", "container", "py-spy", "gdb",
+        "eu-stack", "re2", "mcp", "terminal", "state",
+    }  # fmt: skip
+    assert expected <= set(checks)
+    for check in checks.values():
+        assert check["detail"]
+        assert check["ok"] == (check["fix"] is None), check
+
+
+def test_doctor_sees_a_missing_program_and_a_broken_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "config" / "proctui" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[dashboard]\ninterval = 'fast'\n")
+    environ = {**os.environ, "PATH": str(tmp_path)}
+    checks = {one["name"]: one for one in document("doctor", env=environ)["checks"]}
+    assert not checks["gdb"]["ok"] and "gdb" in checks["gdb"]["fix"]
+    assert not checks["config"]["ok"] and ":2:" in checks["config"]["detail"]
+
+
+def test_an_unforeseen_error_is_one_line_and_a_file(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom proctui.tools import doctor\n"
+        "def broken(): raise RuntimeError('bug\\x1b[31m')\n"
+        "doctor.diagnose = broken\n"
+        "from proctui.cli.main import main\nsys.exit(main(['doctor', *sys.argv[1:]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "RuntimeError" in done.stderr
+    assert "\x1b" not in done.stderr
+    (kept,) = (tmp_path / "state" / "proctui" / "crashes").iterdir()
+    assert "Traceback" in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert (tmp_path / "state" / "proctui").stat().st_mode & 0o077 == 0
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--json"], capture_output=True, text=True, check=False
+    )
+    assert json.loads(done.stdout)["error"]["kind"] == "internal-error"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PROCTUI, "doctor"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_is_no_trouble() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = subprocess.run(
+            [*PROCTUI, "tools"], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 141 and done.stderr == ""
+
+
+def test_the_import_is_lazy_and_sorted() -> None:
+    code = (
+        "import sys\nbefore = set(sys.modules)\nimport proctui\n"
+        "new = {n for n in set(sys.modules) - before if n.startswith('proctui')}\n"
+        "assert new <= {'proctui', 'proctui._version'}, new\n"
+        "assert proctui.__all__ == sorted(proctui.__all__)\n"
+        "for name in proctui.__all__: getattr(proctui, name)\n"
+        "assert 'textual' not in sys.modules and 'rich' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_attribute_is_an_attribute_error() -> None:
+    import proctui as library
+
+    with pytest.raises(AttributeError):
+        library.nope  # noqa: B018
+    assert dir(library) == library.__all__
+
+
+def test_tables_line_up_and_stay_plain_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    print_lines(table([("PID", ">"), ("NAME", "<")], [["7", span("a\nb", "bad")], ["4711", "x"]]))
+    print_lines(fields([("user", span("root", "good"))], width=6))
+    assert capsys.readouterr().out == " PID  NAME\n   7  a\u240ab\n4711  x\nuser   root\n"
+
+
+def test_styles_are_ones_that_rich_knows() -> None:
+    from rich.style import Style
+
+    for style in STYLES.values():
+        Style.parse(style)
+
+
+def test_subparsers_inherit_the_error_handling() -> None:
+    for action in build()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            assert {type(one).__name__ for one in action.choices.values()} == {"Parser"}
