@@ -14,7 +14,7 @@ from typing import Any
 from proctui.machine.procdir import ProcDir
 from proctui.machine.stat import PAGE_SIZE
 
-__all__ = ["LARGEST_UNASKED", "memory_of", "proportional", "smaps_rollup"]
+__all__ = ["LARGEST_UNASKED", "light_figures", "memory_of", "proportional", "smaps_rollup"]
 
 LARGEST_UNASKED = 2 << 30
 """Bytes of RSS up to which PSS is read without anybody having asked for it by name."""
@@ -32,6 +32,7 @@ _STATUS = {
     "page_tables": "VmPTE",
     "locked": "VmLck",
 }
+_SWAP = re.compile(rb"^VmSwap:\s+(\d+) kB", re.M)
 _ROLLUP = re.compile(rb"^(\w+): +(\d+) kB", re.M)
 
 
@@ -65,6 +66,19 @@ def memory_of(
     for name in unread:
         if not (pss is False and name in ("pss", "uss")):
             proc.deny(f"memory.{name}")
+    return figures
+
+
+def light_figures(proc: ProcDir) -> dict[str, int | None]:
+    """``rss vms shared swap`` in bytes, for a look at many processes."""
+    figures: dict[str, int | None] = dict.fromkeys(("rss", "vms", "shared", "swap"))
+    statm = proc.read("statm", limit=256)
+    if statm:
+        vms, rss, shared = (int(field) * PAGE_SIZE for field in statm.split()[:3])
+        figures = {"rss": rss, "vms": vms, "shared": shared, "swap": None if vms else 0}
+        match = _SWAP.search(proc.read("status", limit=4096) or b"") if vms else None
+        if match:
+            figures["swap"] = int(match[1]) * 1024
     return figures
 
 

@@ -6,10 +6,12 @@ import time
 from typing import Any, NamedTuple
 
 from proctui import text
+from proctui.errors import ProctuiError
 from proctui.machine import stat
-from proctui.machine.procdir import ProcDir
+from proctui.machine.procdir import ProcDir, open_process
+from proctui.model import Identity
 
-__all__ = ["Thread", "ThreadMeter", "read_threads", "switches", "thread_rows"]
+__all__ = ["Thread", "ThreadMeter", "ThreadUse", "read_threads", "switches", "thread_rows"]
 
 _MOST_SUMMED = 512
 
@@ -78,6 +80,42 @@ class ThreadMeter:
             ]
         self._at, self._used = now, used
         return threads
+
+
+class ThreadUse:
+    """The CPU share of every thread of one process between construction and :meth:`rows`."""
+
+    def __init__(self, process: Identity) -> None:
+        self._process = process
+        self._meter = ThreadMeter()
+        self._look()
+
+    def _look(self) -> list[Thread] | None:
+        try:
+            with open_process(self._process) as proc:
+                found = read_threads(proc)
+        except ProctuiError:
+            return None
+        return None if found is None else self._meter.update(found)
+
+    def rows(self) -> list[dict[str, Any]] | None:
+        """``tid name state usage``, busiest first; who began meanwhile has no share yet.
+
+        ``None`` where the threads can't be read or the process is gone.
+        """
+        found = self._look()
+        if found is None:
+            return None
+        rows = [
+            {
+                "tid": one.tid,
+                "name": one.name,
+                "state": one.state,
+                "usage": None if one.cpu is None else round(one.cpu, 1),
+            }
+            for one in found
+        ]
+        return sorted(rows, key=lambda row: -(row["usage"] or 0.0))
 
 
 def thread_rows(threads: list[Thread], boottime: float) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from proctui.awareness.view import View
 from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, check_pid
+from proctui.machine.threads import ThreadUse
 from proctui.model import Proc
 from proctui.tools.common import find
 from proctui.tools.context import looking, pause
@@ -22,7 +23,8 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
 
     With a pid ``usage`` is its percentage of *one core* (more than 100 with
     several threads) and ``processes`` holds it and its descendants; without
-    one it is the percentage of the machine.  For a Python pid ``hot`` names
+    one it is the percentage of the machine.  ``threads`` lists the pid's
+    threads, busiest first, with the share of a core of each.  For a Python pid ``hot`` names
     the functions most samples were in; the target is never paused.  Raises
     :class:`NoSuchProcess` where the process ends meanwhile.
     """
@@ -34,6 +36,7 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
         first = look()
         if pid is not None:
             find(first, pid)
+        threads = None if pid is None else ThreadUse(first.snapshot.procs[pid].identity)
         hot = None if pid is None else _Hot(pid, duration)
         machine = _Machine()
         pause(duration)
@@ -65,7 +68,10 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
         result["usage"] = None if cpu.usage is None else round(cpu.usage, 1)
         result["user"] = None if cpu.user is None else round(cpu.user * whole, 2)
         result["system"] = None if cpu.system is None else round(cpu.system * whole, 2)
-    denied.update(dict.fromkeys(n for n in ("usage", "user", "system") if result[n] is None))
+    if threads is not None:
+        result["threads"] = threads.rows()
+    wanted_figures = ("usage", "user", "system", *(("threads",) if threads is not None else ()))
+    denied.update(dict.fromkeys(n for n in wanted_figures if result[n] is None))
     if hot is not None:
         hot.into(result, denied)
     result["denied"] = list(denied)

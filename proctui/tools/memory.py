@@ -72,16 +72,20 @@ def _system(denied: dict[str, None]) -> dict[str, Any]:
 
 
 def _row(view: View, proc: Proc, *, exact: bool) -> tuple[ProcessMemory, list[str]]:
-    from proctui.machine.memory import memory_of
+    from proctui.machine.memory import light_figures, memory_of
     from proctui.machine.procdir import open_process
     from proctui.machine.status import parse_status
 
     with open_process(proc.identity) as held:
-        status = held.read("status")
-        figures = memory_of(held, parse_status(status) if status else None, pss=exact)
-        missing = [name.rpartition(".")[2] for name in held.denied]
+        if not exact:
+            figures: dict[str, Any] = dict(light_figures(held))
+            missing = [name for name, value in figures.items() if value is None]
+        else:
+            status = held.read("status")
+            figures = memory_of(held, parse_status(status) if status else None, pss=True)
+            missing = [name.rpartition(".")[2] for name in held.denied]
     row = _unreadable(view, proc)
-    row.update({name: figures[name] for name in _FIGURES})  # type: ignore[typeddict-item]
+    row.update({name: figures.get(name) for name in _FIGURES})  # type: ignore[typeddict-item]
     return row, [name for name in missing if name in _FIGURES]
 
 
