@@ -1,0 +1,92 @@
+"""What the front prepares and the keeper and the runner inherit: one session's means."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from proctui.awareness.baseline import Baseline
+from proctui.awareness.session import Controller
+from proctui.awareness.writer import SessionWriter
+from proctui.jobs.logfile import LogFile
+from proctui.jobs.options import Options
+from proctui.jobs.plumbing import Plumbing
+from proctui.jobs.wire import Channel, Page
+from proctui.model import Identity
+
+__all__ = ["Arrangement", "seclude", "silence"]
+
+_IGNORED = [
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGTERM",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGALRM",
+    "SIGXFSZ",
+    "SIGPIPE",
+]
+
+
+@dataclass(slots=True)
+class Arrangement:
+    """Everything that a runner needs, and a keeper that takes its place.
+
+    ``channel`` is the runner's end towards the front, ``links`` the pipe by
+    which the runner tells its keeper what to let go of.  ``terminal`` and
+    ``attributes`` are the terminal that a guardian restores.
+    """
+
+    argv: list[str]
+    environ: dict[str, str]
+    options: Options
+    writer: SessionWriter
+    baseline: Baseline
+    front: Identity
+    plumbing: Plumbing
+    channel: Channel
+    page: Page
+    log: LogFile | None
+    bound: int
+    terminal: int = -1
+    attributes: list[Any] | None = None
+    keeper: Identity | None = None
+    link: tuple[int, int] = (-1, -1)
+
+    def controllers(self, runner: Identity) -> tuple[Controller, ...]:
+        found = [Controller("front", self.front), Controller("runner", runner)]
+        if self.keeper is not None and not self.keeper.same(runner):
+            found.append(Controller("keeper", self.keeper))
+        return tuple(found)
+
+
+def seclude() -> None:
+    """Leave the caller's session and terminal: nothing typed or closed there reaches us."""
+    os.setsid()
+    for name in _IGNORED:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def silence() -> None:
+    """Null for 0, 1, 2, and none of the caller's other descriptors: who keeps one hides its end.
+
+    What the caller meant to hand on is inheritable; ours never are.
+    """
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for number in range(3):
+        os.dup2(null, number)
+    os.close(null)
+    for name in os.listdir("/dev/fd"):
+        fd = int(name)
+        with contextlib.suppress(OSError):
+            if fd > 2 and os.get_inheritable(fd):
+                os.close(fd)

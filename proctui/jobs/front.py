@@ -1,0 +1,265 @@
+"""``run --no-tui``: as if proctui were not there, but for the report of strays.
+
+The front passes the captured output on, byte for byte, hands signals and the
+window's size to the job, and leaves with the command's status as soon as the
+command has ended, whoever of it still lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from proctui.jobs import plumbing, strays
+from proctui.jobs.keys import Keys
+from proctui.jobs.launch import Job
+from proctui.jobs.tap import Tap
+from proctui.jobs.wire import Page
+from proctui.text import sanitize
+
+__all__ = ["Front", "run_plain"]
+
+OUR_FAULT = 125
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def run_plain(job: Job, every: tuple[float, Callable[[], None]] | None = None) -> int:
+    """Stand in for a job that :func:`launch` just started, and return its exit status.
+
+    ``every`` is a period in seconds and what to call that often (the watchdog).
+    """
+    return Front(job, every).run()
+
+
+class Front:
+    """The loop of the front process; all its state lives here."""
+
+    def __init__(self, job: Job, every: tuple[float, Callable[[], None]] | None = None) -> None:
+        assert job.channel is not None and job.page is not None
+        self.job = job
+        self.channel = job.channel
+        self.page = job.page
+        self.every = every
+        self.taps = [Tap(index, fd, job.page) for index, fd in enumerate(job.targets)]
+        self.status: dict[str, Any] = {}
+        self._woken = -1
+        self._told: set[int] = set()
+        self.keys: Keys | None = None
+        if job.master >= 0 and os.isatty(0):
+            self.keys = Keys(job.master, lambda: int(self.page.words[Page.JOB]), self.stop)
+        self._before: dict[int, Any] = {}
+
+    def run(self) -> int:
+        self._let_stdin_go()
+        self._take_signals()
+        try:
+            if self.keys is not None:
+                self.keys.enter()
+            for word, body, fds in self.job.early:
+                self._take(word, body, fds)
+            self._look_at_status()
+            self._serve()
+        finally:
+            if self.keys is not None:
+                self.keys.leave()
+            self._give_signals_back()
+        return self._conclude()
+
+    def _let_stdin_go(self) -> None:
+        """The job has its own copy; ours would keep a writer from learning that nobody reads."""
+        if self.keys is None:
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            os.close(null)
+
+    # Signals
+
+    def _take_signals(self) -> None:
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        self._woken = reading
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        for signum in _FORWARDED:
+            # Who starts us with a signal ignored (nohup, a background job) wants it ignored.
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                self._handle(signum, self._on_signal)
+        self._handle(signal.SIGTSTP, self._on_stop)
+        self._handle(signal.SIGCONT, self._on_continue)
+        self._handle(signal.SIGWINCH, self._on_resize)
+
+    def _handle(self, signum: int, handler: Callable[[int, Any], None]) -> None:
+        self._before[signum] = signal.signal(signum, handler)
+
+    def _give_signals_back(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
+
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        # Right here, not in the loop: it may be stuck in a write to a reader who is stuck too.
+        if self.job.poll() is None:
+            self.job.forward(signum)
+        else:
+            from proctui.killing import signals
+
+            signals.end_self(signum)
+
+    def _on_stop(self, signum: int, frame: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ctrl-Z: TSTP would be discarded by the job's orphaned group, so it gets STOP."""
+        from proctui.killing import signals
+
+        self.job.forward(signal.SIGSTOP)
+        raw = self.keys is not None and self.keys.active
+        if self.keys is not None:
+            self.keys.leave()
+        signals.stop_self()
+        if raw and self.keys is not None:
+            self.keys.enter()
+
+    def _on_continue(self, signum: int, frame: Any) -> None:
+        self.job.forward(signal.SIGCONT)
+
+    def _on_resize(self, signum: int, frame: Any) -> None:
+        size = plumbing.size_of(1) or plumbing.size_of(0)
+        if size is not None and self.job.master >= 0:
+            self.job.resize(*size)
+        else:
+            self.job.forward(signal.SIGWINCH)
+
+    # The loop
+
+    def _serve(self) -> None:
+        due = time.monotonic() + (self.every[0] if self.every else 0)
+        while not self._finished():
+            moved = sum(tap.pass_on() for tap in self.taps)
+            self._tell_broken()
+            if moved:
+                if self.keys is not None:
+                    self.keys.follow()
+                if self.page.words[Page.WAITING]:
+                    self.page.words[Page.WAITING] = 0
+                    self.channel.nudge()
+            self._wait(0 if moved else self._timeout(due))
+            if self.every and time.monotonic() >= due:
+                self.every[1]()
+                due = time.monotonic() + self.every[0]
+
+    def _timeout(self, due: float) -> int:
+        """Milliseconds to sleep at most; no reader tells us that our terminal came back."""
+        limits = [-1.0]
+        if self.every:
+            limits.append(max(0.0, due - time.monotonic()) * 1000 + 1)
+        if (self.keys is not None and not self.keys.active) or self.channel.closed:
+            limits.append(500.0)
+        positive = [limit for limit in limits if limit >= 0]
+        return int(min(positive)) if positive else -1
+
+    def _wait(self, timeout: int) -> None:
+        poller = select.poll()
+        poller.register(self._woken, select.POLLIN)
+        if not self.channel.closed:
+            poller.register(self.channel.fileno(), select.POLLIN)
+        self.page.words[Page.ASLEEP] = 1
+        for tap in self.taps:
+            if tap.pollable and tap.broken is None:
+                # With no events asked for, a pipe still tells that its reader is gone.
+                poller.register(tap.target, select.POLLOUT if tap.available() else 0)
+            elif tap.available():
+                timeout = 0
+        if self.keys is not None:
+            self.keys.register(poller)
+        ready = dict(poller.poll(timeout))
+        self.page.words[Page.ASLEEP] = 0
+        if self._woken in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._woken, 4096)
+        for tap in self.taps:
+            if ready.get(tap.target, 0) & (select.POLLERR | select.POLLNVAL):
+                tap.fail(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
+        self._tell_broken()
+        if self.keys is not None:
+            self.keys.serve(ready)
+        for word, body, fds in self.channel.receive():
+            self._take(word, body, fds)
+        if self.channel.closed:
+            self._look_at_status()
+
+    def _take(self, word: str, body: Any, fds: list[int]) -> None:
+        if word == "segment":
+            index, number, base = body
+            self.taps[index].add(number, base, fds[0])
+        elif word == "ended":
+            self._look_at_status()
+
+    def _tell_broken(self) -> None:
+        """Who reads our output is gone: the job's own pipe is closed, so that it learns of it."""
+        for tap in self.taps:
+            if tap.broken is None or tap.index in self._told:
+                continue
+            self._told.add(tap.index)
+            if tap.broken.errno != errno.EPIPE:
+                self._say(f"output is lost: {tap.broken.strerror}")
+            if self.job.master >= 0 and tap.index == 0:
+                os.close(self.job.master)
+                self.job.master = -1
+                self.keys = None
+            self.channel.send("broken", tap.index)
+
+    def _look_at_status(self) -> None:
+        self.status = self.job.status()
+        ends = self.status.get("ends")
+        if ends is not None and self.status.get("exit_status") is not None:
+            for tap in self.taps:
+                tap.end = ends[tap.index]
+
+    def _finished(self) -> bool:
+        if self.status.get("exit_status") is None:
+            return self.channel.closed and self._abandoned()
+        return (
+            all(tap.finished() for tap in self.taps)
+            and ("strays" in self.status or self.channel.closed)
+            and not self.status.get("cleaning")
+        )
+
+    def _abandoned(self) -> bool:
+        """Runner and keeper are both gone and left no status."""
+        self._look_at_status()
+        return self.status.get("exit_status") is None
+
+    # The end
+
+    def _conclude(self) -> int:
+        code = self.status.get("exit_status")
+        error = self.status.get("error")
+        if error:
+            self._say(f"{sanitize(self._command())}: {error['message']}")
+        for line in strays.report(self.status, self.job.session_id):
+            self._write(line)
+        for note in self.status.get("notes") or []:
+            self._say(note)
+        if not isinstance(code, int):
+            self._say("the job's runner and keeper were both killed; its status is unknown")
+            code = OUR_FAULT
+        self.job.close()
+        return code
+
+    def _command(self) -> str:
+        return self.job.means.argv[0] if self.job.means is not None else "command"
+
+    def _say(self, text: str) -> None:
+        self._write(f"proctui: {text}")
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, f"{line}\n".encode(sys.getfilesystemencoding(), "backslashreplace"))

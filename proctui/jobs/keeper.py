@@ -1,0 +1,135 @@
+"""The keeper: sleeps on the runner, and takes its place if somebody kills it.
+
+It holds the reading ends of the job's pipes and its pty's master, so that
+the job never loses its output, and it is a subreaper, so that the job and
+its orphans become its children when the runner is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import traceback
+from typing import NoReturn
+
+from proctui.errors import ProctuiError
+from proctui.jobs import family
+from proctui.jobs.arrangement import Arrangement, seclude, silence
+from proctui.jobs.runner import Runner
+from proctui.jobs.titles import rename
+from proctui.jobs.wire import Page
+from proctui.machine import identity
+
+__all__ = ["keep"]
+
+_CRASHED = 70
+
+
+def keep(means: Arrangement) -> NoReturn:
+    """Be the keeper; call it in a fresh fork of the front. Never returns."""
+    status = _CRASHED
+    try:
+        status = _keep(means)
+    except BaseException:  # noqa: BLE001 - a fork must never return into the front's code
+        _write_down(means)
+    finally:
+        os._exit(status)
+
+
+def _keep(means: Arrangement) -> int:
+    gc.disable()
+    seclude()
+    family.become_subreaper()
+    short = means.writer.session.id[:8]
+    rename("proctui-keeper", f"proctui: keeper of session {short}")
+    means.keeper = identity.own()
+    means.link = os.pipe()
+    runner = os.fork()
+    if runner == 0:
+        _run(means)
+    os.close(means.link[1])
+    means.link = (means.link[0], -1)
+    means.plumbing.close_job_ends()
+    silence()
+    os.chdir("/")
+    code = _sleep_on(runner, means)
+    if code == 0 or not means.page.words[Page.JOB]:
+        return 0
+    with contextlib.suppress(OSError):
+        os.close(means.link[0])
+    heir = Runner(means)
+    heir.take_over()
+    heir.run()
+    return 0
+
+
+def _run(means: Arrangement) -> NoReturn:
+    """Be the runner."""
+    status = _CRASHED
+    try:
+        gc.enable()
+        seclude()
+        family.become_subreaper()
+        short = means.writer.session.id[:8]
+        rename("proctui-runner", f"proctui: runner of session {short}")
+        os.close(means.link[0])
+        runner = Runner(means)
+        try:
+            runner.begin()
+        except (ProctuiError, OSError) as error:
+            if means.page.words[Page.JOB]:
+                raise
+            means.channel.send("failed", {"message": str(error)})
+            runner.writer.discard()
+            os._exit(0)
+        silence()
+        os.chdir("/")
+        runner.run()
+        status = 0
+    except BaseException:  # noqa: BLE001 - the keeper goes on in our place
+        _write_down(means)
+    finally:
+        os._exit(status)
+
+
+def _sleep_on(runner: int, means: Arrangement) -> int:
+    """Wait for the runner's end, letting go meanwhile of what it tells us to; its exit code."""
+    poller = select.poll()
+    poller.register(means.link[0], select.POLLIN)
+    ended = os.pidfd_open(runner) if hasattr(os, "pidfd_open") else -1
+    if ended >= 0:
+        # A helper of the runner may hold the pipe's other end for a while longer.
+        poller.register(ended, select.POLLIN)
+    while True:
+        ready = dict(poller.poll())
+        said = os.read(means.link[0], 64) if means.link[0] in ready else b""
+        for word in said:
+            _let_go(word, means)
+        if not said:
+            break
+    if ended >= 0:
+        os.close(ended)
+    _, code = os.waitpid(runner, 0)
+    return os.waitstatus_to_exitcode(code)
+
+
+def _let_go(word: int, means: Arrangement) -> None:
+    if word == ord("T"):
+        if means.terminal >= 0:
+            os.close(means.terminal)
+            means.terminal = -1
+        return
+    source = means.plumbing.streams[word].source
+    with contextlib.suppress(OSError):
+        os.close(source)
+
+
+def _write_down(means: Arrangement) -> None:
+    """Leave the traceback of a crash in the session's directory: there is no other place for it."""
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open("runner.log", flags, 0o600, dir_fd=means.writer.directory_fd)
+        os.write(fd, traceback.format_exc().encode(errors="replace"))
+        os.close(fd)

@@ -1,0 +1,273 @@
+"""Starting a job so that nothing is lost, and taking up one that runs already.
+
+``shell → front → keeper → runner → job``: the front (this process) passes
+output and status on, the keeper sleeps on the runner, the runner is the
+job's parent.  All forks happen here, in a process with one thread, before
+anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from proctui import config
+from proctui.awareness.baseline import Baseline
+from proctui.awareness.session import Caps, Session
+from proctui.awareness.writer import create_session
+from proctui.errors import BadArgument, NoSuchSession, ProctuiError
+from proctui.jobs import keeper, plumbing, status, terminal
+from proctui.jobs.arrangement import Arrangement
+from proctui.jobs.logfile import LogFile, open_log
+from proctui.jobs.options import Options
+from proctui.jobs.titles import rename
+from proctui.jobs.wire import Channel, Page
+from proctui.machine import identity
+from proctui.machine.source import open_source
+
+__all__ = ["Job", "attach", "launch"]
+
+
+class Job:
+    """A job that :func:`launch` started or :func:`attach` found.
+
+    ``capture`` are the files that hold its output, current ones, by stream:
+    ``output`` where stdout and stderr are one, else ``stdout`` and
+    ``stderr``.  An older part of a stream stands beside it as
+    ``NAME.00001.log`` and so on.
+    """
+
+    def __init__(self, session_id: str, directory: Path, streams: Sequence[str]) -> None:
+        self.session_id = session_id
+        self.directory = directory
+        self.streams = tuple(streams)
+        self.master = -1
+        self.targets: tuple[int, ...] = ()
+        self.channel: Channel | None = None
+        self.page: Page | None = None
+        self.means: Arrangement | None = None
+        self.early: list[tuple[str, Any, list[int]]] = []
+        self._stamp: tuple[int, int] | None = None
+        self._status: dict[str, Any] = {}
+
+    @property
+    def capture(self) -> dict[str, Path]:
+        return {name: self.directory / f"{name}.log" for name in self.streams}
+
+    @property
+    def pid(self) -> int | None:
+        """The leader's pid, ``None`` before it is known."""
+        found = self.status().get("pid")
+        return found if isinstance(found, int) else None
+
+    def status(self) -> dict[str, Any]:
+        """The runner's latest word (``status.json``), read again only when it changed."""
+        try:
+            info = os.stat(self.directory / status.NAME)
+        except OSError:
+            return self._status
+        stamp = (info.st_ino, info.st_mtime_ns)
+        if stamp != self._stamp:
+            from proctui.awareness import files
+
+            with (
+                contextlib.suppress(OSError, files.FileProblem),
+                files.open_directory(self.directory) as directory,
+            ):
+                found = status.read(directory)
+                if found is not None:
+                    self._status, self._stamp = found, stamp
+        return self._status
+
+    def poll(self) -> int | None:
+        """The exit status as a shell shows it, ``None`` while the command runs."""
+        code = self.status().get("exit_status")
+        return code if isinstance(code, int) else None
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for the command's end; ``None`` if ``timeout`` seconds were not enough."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            time.sleep(0.02)
+        return code
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the job's terminal its size; nothing where it has none."""
+        if self.master >= 0:
+            plumbing.set_size(self.master, columns, rows)
+        elif self.channel is None:
+            self._ask({"ask": "resize", "columns": columns, "rows": rows})
+
+    def forward(self, signum: int) -> None:
+        """Have the runner pass a signal to the job's group."""
+        if self.channel is not None:
+            self.channel.send("signal", signum)
+
+    def screen(self, taken: bool) -> None:
+        """Say that a dashboard has the terminal in its hands, so that a guardian restores it."""
+        if self.page is not None:
+            self.page.words[Page.SCREEN] = int(taken)
+
+    def end(self) -> dict[str, Any]:
+        """End the whole job through the guard; the document of ``proctui kill --tree``."""
+        from proctui.jobs import ending
+
+        return ending.end_job(self.session_id)
+
+    def close(self) -> None:
+        """Let go of the job: it goes on alone."""
+        if self.channel is not None:
+            self.screen(False)
+            self.channel.close()
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        from proctui.awareness import live, registry
+
+        with contextlib.suppress(ProctuiError):
+            return live.ask(registry.load_session(self.session_id), request)
+        return {}
+
+
+def attach(session: Session) -> Job:
+    """Take up a session whose job was started by another front."""
+    if session.directory is None:
+        raise NoSuchSession(f"session {session.id} has no directory")
+    streams = session.extra.get("streams")
+    known = streams if isinstance(streams, list) else []
+    return Job(session.id, session.directory, [name for name in known if isinstance(name, str)])
+
+
+def launch(argv: Sequence[str], options: Options | None = None) -> Job:
+    """Start ``argv`` as a session; returns once the command runs or is known not to.
+
+    A command that can't be started gives a job that has ended with 127 or
+    126, and the reason under ``error`` in its status.  Raises
+    :class:`ProctuiError` where proctui itself failed; then nothing runs.
+    """
+    options = options or Options()
+    if not argv:
+        raise BadArgument("no command to run", "proctui run -- CMD…")
+    _need_one_thread()
+    plumbing.ensure_stdio()
+    means, near = _arrange(list(argv), options)
+    gc.collect()
+    gc.freeze()
+    child = os.fork()
+    if child == 0:
+        near.close()
+        keeper.keep(means)
+    return _become_front(means, near)
+
+
+def _need_one_thread() -> None:
+    try:
+        threads = len(os.listdir("/proc/self/task"))
+    except OSError:
+        return
+    if threads > 1:
+        raise ProctuiError(
+            f"a job must be started before there are threads (there are {threads})",
+            "start it from a process of its own: proctui run --no-tui",
+        )
+
+
+def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
+    run = config.load().run
+    log = None if options.log is None else open_log(options.log)
+    source = open_source()
+    try:
+        baseline, _ = Baseline.capture(source)
+    finally:
+        source.close()
+    laid = plumbing.lay(options)
+    streams = [stream.name for stream in laid.streams]
+    writer = create_session(
+        options.label or os.path.basename(argv[0]) or "job",
+        kind=options.kind,
+        lifetime=options.lifetime,
+        caps=Caps(
+            pidfd=hasattr(os, "pidfd_open"),
+            pidfs=identity.has_pidfs(),
+            subreaper=True,
+            fence=options.fenced,
+        ),
+        extra={"capture": f"{streams[0]}.log", "streams": streams},
+        lock=False,
+    )
+    near, far = Channel.pair()
+    page = Page()
+    page.words[Page.FLOW] = int(options.front and not options.dashboard)
+    screen, attributes = _terminal(options)
+    means = Arrangement(
+        argv=argv,
+        environ=dict(os.environ if options.environ is None else options.environ),
+        options=options,
+        writer=writer,
+        baseline=baseline,
+        front=identity.own(),
+        plumbing=laid,
+        channel=far,
+        page=page,
+        log=None if log is None else LogFile(log, page),
+        bound=(options.capture_mb or run.capture_mb) << 20,
+        terminal=screen,
+        attributes=attributes,
+    )
+    return means, near
+
+
+def _terminal(options: Options) -> tuple[int, list[Any] | None]:
+    """The terminal that a guardian has to restore when the dashboard is killed."""
+    if not options.dashboard:
+        return -1, None
+    try:
+        fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return -1, None
+    return fd, terminal.attributes_of(fd)
+
+
+def _become_front(means: Arrangement, near: Channel) -> Job:
+    means.channel.close()
+    laid, session = means.plumbing, means.writer.session
+    assert session.directory is not None
+    job = Job(session.id, session.directory, [stream.name for stream in laid.streams])
+    job.channel, job.page, job.targets, job.means = near, means.page, laid.targets, means
+    laid.close_job_ends()
+    for stream in laid.streams:
+        if stream.source != laid.master:
+            os.close(stream.source)
+        for fd in stream.through or ():
+            os.close(fd)
+    job.master = laid.master
+    means.writer.detach()
+    rename("proctui", f"proctui: front of session {session.id[:8]}")
+    _await_start(near, job)
+    return job
+
+
+def _await_start(near: Channel, job: Job) -> None:
+    """Wait for the runner's word; segments that come along are kept for whoever reads them."""
+    poller = select.poll()
+    poller.register(near.fileno(), select.POLLIN)
+    while True:
+        poller.poll()
+        for word, body, fds in near.receive():
+            if word == "started":
+                return
+            if word == "failed":
+                raise ProctuiError(f"the job was not started: {body['message']}")
+            job.early.append((word, body, fds))
+        if near.closed:
+            raise ProctuiError(
+                "the job was not started: its runner ended",
+                f"look for runner.log in {job.directory}",
+            )

@@ -1,0 +1,159 @@
+"""The pipes and the pty between a job and us, and who shares them.
+
+What the caller's three descriptors are decides what the job gets for them,
+so that ``isatty`` and the order of mixed output are as without proctui.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import platform
+import struct
+import sys
+import termios
+from dataclasses import dataclass, field
+
+from proctui.jobs.capture import widen
+from proctui.jobs.options import Options
+from proctui.jobs.start import Stdio
+
+__all__ = ["Plumbing", "Stream", "lay", "set_size", "size_of"]
+
+_KCMP_FILE = 0
+_SYS_KCMP = {"x86_64": 312, "aarch64": 272}
+
+
+@dataclass(slots=True)
+class Stream:
+    """One stream of output: its name, the end we read, and for a pty the pipe it goes through."""
+
+    name: str
+    source: int
+    through: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class Plumbing:
+    """All descriptors of one job; ``stdio`` are the job's ends, ours are the rest.
+
+    ``targets`` are the descriptors of the front that the streams are passed
+    on to, in the order of ``streams``.
+    """
+
+    stdio: Stdio
+    streams: list[Stream]
+    targets: tuple[int, ...]
+    master: int = -1
+    ours: list[int] = field(default_factory=list)
+
+    def close_job_ends(self) -> None:
+        """Close what only the job may hold; whoever keeps one hides its end of file."""
+        for fd in set(self.stdio) - {-1, 0, 1, 2}:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def ensure_stdio() -> None:
+    """Open ``/dev/null`` on whichever of 0, 1, 2 is closed, before anything else lands there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            fd = os.open(os.devnull, os.O_RDWR)
+            if fd != number:
+                os.dup2(fd, number)
+                os.close(fd)
+
+
+def same_file(one: int, two: int) -> bool:
+    """Whether two descriptors share one open file description (kcmp(2), KCMP_FILE)."""
+    number = _SYS_KCMP.get(platform.machine())
+    if number is not None and sys.platform == "linux":
+        own = os.getpid()
+        answer = ctypes.CDLL(None, use_errno=True).syscall(
+            ctypes.c_long(number), own, own, _KCMP_FILE, ctypes.c_ulong(one), ctypes.c_ulong(two)
+        )
+        if answer >= 0:
+            return bool(answer == 0)
+    first, second = os.fstat(one), os.fstat(two)
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def wants_pty(options: Options) -> bool:
+    if options.pty is not None:
+        return options.pty
+    return options.dashboard or (options.front and os.isatty(1))
+
+
+def lay(options: Options) -> Plumbing:
+    """Make the pipes or the pty for a job that is about to start."""
+    empty = options.dashboard or not options.front
+    stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if empty else 0
+    if wants_pty(options):
+        return _with_pty(options, stdin, empty)
+    if options.merge or empty or same_file(1, 2):
+        reading, writing = _pipe()
+        stream = Stream("output", reading)
+        return Plumbing(Stdio(stdin, writing, writing, -1), [stream], (1,), ours=[reading])
+    out, err = _pipe(), _pipe()
+    streams = [Stream("stdout", out[0]), Stream("stderr", err[0])]
+    return Plumbing(Stdio(stdin, out[1], err[1], -1), streams, (1, 2), ours=[out[0], err[0]])
+
+
+def _with_pty(options: Options, stdin: int, empty: bool) -> Plumbing:
+    """A pty for each of the three that is a terminal in our hands too."""
+    master, slave = os.openpty()
+    _dress(slave, options.dashboard)
+    os.set_blocking(master, False)
+    through = _pipe(nonblocking=False)
+    streams = [Stream("output", master, through)]
+    ours = [master, *through]
+    stderr = slave
+    targets: tuple[int, ...] = (1,)
+    if not empty and not os.isatty(2) and os.isatty(1):
+        reading, writing = _pipe()
+        streams.append(Stream("stderr", reading))
+        ours.append(reading)
+        stderr, targets = writing, (1, 2)
+    if not empty and os.isatty(0):
+        stdin = slave
+    return Plumbing(Stdio(stdin, slave, stderr, slave), streams, targets, master, ours)
+
+
+def _pipe(nonblocking: bool = True) -> tuple[int, int]:
+    reading, writing = os.pipe()
+    widen(reading)
+    if nonblocking:
+        # Only our end: the job's writes block as with any pipe.
+        os.set_blocking(reading, False)
+    return reading, writing
+
+
+def _dress(slave: int, dashboard: bool) -> None:
+    """Give the pty our terminal's settings and size; ONLCR off, it adds ``\\r`` to what is captured."""
+    terminal = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
+    settings = termios.tcgetattr(slave if terminal is None or dashboard else terminal)
+    settings[1] &= ~termios.ONLCR
+    termios.tcsetattr(slave, termios.TCSANOW, settings)
+    size = None if terminal is None else size_of(terminal)
+    set_size(slave, *(size or (80, 24)))
+
+
+def size_of(terminal: int) -> tuple[int, int] | None:
+    """Columns and rows of a terminal, ``None`` where it doesn't say."""
+    try:
+        rows, columns, _, _ = struct.unpack(
+            "HHHH", fcntl.ioctl(terminal, termios.TIOCGWINSZ, b"\0" * 8)
+        )
+    except OSError:
+        return None
+    return (columns, rows) if columns and rows else None
+
+
+def set_size(terminal: int, columns: int, rows: int) -> None:
+    """Set a pty's size; the kernel tells its foreground group by WINCH (ioctl_tty(2))."""
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

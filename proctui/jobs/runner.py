@@ -1,0 +1,379 @@
+"""The runner: parent of the job, mover of its output, owner of its session.
+
+One poll loop.  It sleeps until there is output, a child's end, a message of
+the front or a question on the socket, and looks once a second whether the
+job has grown.  A keeper whose runner was killed becomes one by
+:meth:`Runner.take_over`; everything it needs is inherited, on disk or in the
+shared page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from proctui.awareness.session import MARKER_VARIABLE
+from proctui.jobs import family, start, status
+from proctui.jobs.arrangement import Arrangement
+from proctui.jobs.capture import Sink, Store
+from proctui.jobs.members import Members
+from proctui.jobs.service import Service
+from proctui.jobs.wire import Page
+from proctui.machine import identity
+from proctui.model import Identity
+
+__all__ = ["Runner"]
+
+TICK = 1.0
+_SETTLE = 0.1
+"""Seconds that what ends together with the job's leader gets before it is called a stray."""
+
+
+class Runner:
+    """The loop and its state; :meth:`run` returns when no process of the job is left."""
+
+    def __init__(self, arrangement: Arrangement) -> None:
+        self.means = arrangement
+        self.page = arrangement.page
+        self.writer = arrangement.writer
+        self.own = identity.own()
+        self.job: Identity | None = None
+        self.job_fd = -1
+        self.began = time.monotonic()
+        self.oom_before = status.oom_kills()
+        self.status: dict[str, Any] = {}
+        self.ended = False
+        self.helpers: dict[int, Callable[[int], None]] = {}
+        self.store = Store(self.writer.directory_fd, arrangement.bound, self.page, self._announce)
+        self.sinks = [
+            Sink(self.store, index, stream.name, stream.source, stream.through)
+            for index, stream in enumerate(arrangement.plumbing.streams)
+        ]
+        if arrangement.log is not None:
+            for sink in self.sinks:
+                sink.log = arrangement.log.take
+        self.members = Members(self)
+        self.poller = select.poll()
+        self.ready: dict[int, Callable[[], None]] = {}
+        self.deadlines: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._registered: dict[int, int] = {}
+        self.service = Service(self)
+
+    # Beginning
+
+    def begin(self) -> None:
+        """Own the session, start the command; raises only before the command is there."""
+        self._own_session()
+        for sink in self.sinks:
+            sink.begin()
+        self._listen()
+        plumbing, means = self.means.plumbing, self.means
+        means.environ[MARKER_VARIABLE] = _marker(means.environ, self.writer.session.id)
+        pid, failure = start.start(
+            means.argv, means.environ, plumbing.stdio, means.options, self.page
+        )
+        plumbing.close_job_ends()
+        self._know_job(pid)
+        self.status = {
+            "session": self.writer.session.id,
+            "state": "running",
+            "pid": pid,
+            "streams": [sink.name for sink in self.sinks],
+            "exit_status": None,
+            "error": None,
+            "notes": [],
+        }
+        if failure is not None:
+            self.status["error"] = {"status": failure.status, "message": failure.message}
+        self._write_status()
+        self.means.channel.send("started", {"pid": pid})
+
+    def _own_session(self) -> None:
+        self.writer.take_over(
+            controllers=self.means.controllers(self.own), keeper=self.means.keeper
+        )
+        self.writer.write_baseline(self.means.baseline)
+
+    def _know_job(self, pid: int) -> None:
+        self.job = identity.identify(pid)
+        if hasattr(os, "pidfd_open"):
+            self.job_fd = os.pidfd_open(pid)
+        line = family.read(pid)
+        self.members.tty = 0 if line is None else line.tty
+        self.writer.update(leader=self.job, pgid=pid, sid=pid, tty=self.members.tty)
+
+    def take_over(self) -> None:
+        """Become the runner of a job whose runner was killed: we are its reaper now."""
+        pid = int(self.page.words[Page.JOB])
+        directory = self.writer.directory_fd
+        self.status = status.read(directory) or {"session": self.writer.session.id, "notes": []}
+        self._own_session()
+        with contextlib.suppress(ProcessLookupError):
+            self._know_job(pid)
+        for sink in self.sinks:
+            sink.resume()
+            if self.page.words[Page.BROKEN] & (1 << sink.index):
+                sink.close()
+        if self.means.log is not None:
+            self.means.log.resume(self.sinks)
+        self._listen()
+        self.status.setdefault("notes", []).append(
+            "the runner was killed; its keeper went on in its place"
+        )
+        if self.status.get("exit_status") is not None:
+            self.ended = True
+        self._write_status()
+
+    def _listen(self) -> None:
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._woken = reading
+        self.watch(reading, self._reap)
+        self.watch(self.means.channel.fileno(), self._hear)
+        self.service.open()
+        # Children may have ended before the handler stood.
+        self.after("reap", 0.0, self._reap)
+        self.after("tick", TICK, self._tick)
+
+    # The loop
+
+    def watch(self, fd: int, call: Callable[[], None], events: int = select.POLLIN) -> None:
+        """Call when ``fd`` is ready; again with other events changes them."""
+        self.ready[fd] = call
+        if self._registered.get(fd) != events:
+            self.poller.register(fd, events)
+            self._registered[fd] = events
+
+    def forget(self, fd: int) -> None:
+        if self._registered.pop(fd, None) is not None:
+            self.poller.unregister(fd)
+        self.ready.pop(fd, None)
+
+    def after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        """Call once after ``seconds``; a second call of the same name replaces the first."""
+        self.deadlines[name] = (time.monotonic() + seconds, call)
+
+    def run(self) -> None:
+        """Serve until the job and all it left behind are gone."""
+        while not self._finished():
+            self._arm()
+            for fd, _ in self.poller.poll(self._timeout()):
+                call = self.ready.get(fd)
+                if call is not None:
+                    call()
+            now = time.monotonic()
+            for name, (due, call) in list(self.deadlines.items()):
+                if due <= now and self.deadlines.get(name) == (due, call):
+                    del self.deadlines[name]
+                    call()
+        self._finish()
+
+    def _timeout(self) -> int:
+        due = min((due for due, _ in self.deadlines.values()), default=None)
+        return -1 if due is None else max(0, int((due - time.monotonic()) * 1000) + 1)
+
+    def _arm(self) -> None:
+        """Listen to each stream, but not to one the front has to catch up with first."""
+        waiting = False
+        for sink in self.sinks:
+            if not sink.open:
+                continue
+            if sink.held_back():
+                waiting = True
+                self.forget(sink.source)
+            else:
+                self.watch(sink.source, lambda sink=sink: self._pump(sink))  # type: ignore[misc]
+        self.page.words[Page.WAITING] = int(waiting)
+        if waiting:
+            # The front looks at the flag after it moved on; that look may have come too early.
+            self.after("lag", 0.2, lambda: None)
+
+    def _pump(self, sink: Sink) -> None:
+        moved = sink.pump()
+        if moved is None:
+            self.forget(sink.source)
+            sink.close()
+        self._tell_front()
+
+    def _tell_front(self) -> None:
+        if self.page.words[Page.ASLEEP]:
+            self.page.words[Page.ASLEEP] = 0
+            self.means.channel.nudge()
+
+    def _announce(self, sink: Sink) -> None:
+        if self.page.words[Page.FLOW]:
+            self.means.channel.send(
+                "segment", [sink.index, sink.number, sink.base], (sink.segment,)
+            )
+        if sink.number > 0 and self.status:
+            self._write_status()
+
+    # The front
+
+    def _hear(self) -> None:
+        channel = self.means.channel
+        for word, body, _ in channel.receive():
+            if word == "signal":
+                self._forward(int(body))
+            elif word == "broken":
+                self._break(int(body))
+        channel.flush()
+        if channel.closed:
+            self._front_gone()
+        elif not channel.flush():
+            self.after("flush", 0.05, lambda: None)
+
+    def _front_gone(self) -> None:
+        """Nobody to wait for; a dashboard that was killed left its terminal to us."""
+        words = self.page.words
+        words[Page.FLOW] = 0
+        self.forget(self.means.channel.fileno())
+        self.means.channel.close()
+        if words[Page.SCREEN] and self.means.terminal >= 0:
+            from proctui.jobs.terminal import restore
+
+            restore(self.means.terminal, self.means.attributes)
+            words[Page.SCREEN] = 0
+        if self.means.terminal >= 0:
+            os.close(self.means.terminal)
+            self.means.terminal = -1
+        self._tell_keeper(b"T")
+
+    def _forward(self, signum: int) -> None:
+        from proctui.killing import signals
+
+        if self.job_fd >= 0 and not self.ended:
+            with contextlib.suppress(OSError):
+                signals.forward(self.job_fd, signum)
+
+    def _break(self, index: int) -> None:
+        """Nobody reads this stream any more: the job shall get EPIPE, as without us."""
+        sink = self.sinks[index]
+        self.page.words[Page.BROKEN] |= 1 << index
+        if sink.open:
+            self.forget(sink.source)
+            sink.close()
+        self._tell_keeper(bytes([index]))
+
+    def _tell_keeper(self, word: bytes) -> None:
+        if self.means.link[1] >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self.means.link[1], word)
+
+    # Children
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._woken, 4096)
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                self.members.none_left = True
+                break
+            if found is None:
+                break
+            if self.job is not None and found.si_pid == self.job.pid and not self.ended:
+                self._job_ended(found)
+            else:
+                _, code = os.waitpid(found.si_pid, 0)
+                call = self.helpers.pop(found.si_pid, None)
+                if call is not None:
+                    call(code)
+        if self.ended and "strays" not in self.status and not self.members.look():
+            self._settle()
+
+    def _job_ended(self, found: Any) -> None:
+        """Write down how it ended *before* it is reaped, so that a killed runner can't lose it."""
+        for sink in self.sinks:
+            sink.drain()
+        self.ended = True
+        self.status |= status.certificate(found, self.began, self.oom_before)
+        self.status["ends"] = [sink.total for sink in self.sinks]
+        self._write_status()
+        _, _, usage = os.wait4(found.si_pid, 0)
+        self.status["cpu"] = {"user": usage.ru_utime, "system": usage.ru_stime}
+        self.status["max_rss"] = usage.ru_maxrss * 1024
+        self.writer.update(exit_status=self.status["exit_status"])
+        self.after("settle", _SETTLE, self._settle)
+
+    def _settle(self) -> None:
+        """What still lives when the leader's end has settled are strays; told to the front."""
+        self.deadlines.pop("settle", None)
+        if "strays" in self.status:
+            return
+        self.members.look()
+        self.status["strays"] = self.members.describe()
+        if self.means.options.strays == "end" and self.status["strays"]:
+            self.status["cleaning"] = True
+            self._end_strays()
+        self.status["state"] = "orphaned" if self.status["strays"] else "ended"
+        self._write_status()
+        self.means.channel.send("ended")
+
+    def _end_strays(self) -> None:
+        from proctui.jobs.strays import fork_cleaner
+
+        def cleaned(_: int) -> None:
+            self.status["cleaned"] = status.read(self.writer.directory_fd, "cleaned.json")
+            self.status["cleaning"] = False
+            self._write_status()
+            self.means.channel.send("ended")
+
+        pid = fork_cleaner(self)
+        self.helpers[pid] = cleaned
+
+    # Time
+
+    def _tick(self) -> None:
+        self.after("tick", TICK, self._tick)
+        self.members.look_if_changed()
+        if self.means.log is not None and self.means.log.trouble:
+            self._note(self.means.log.trouble)
+        if self.store.starved:
+            self._note("the disk was full: not all output was kept")
+
+    def _note(self, text: str) -> None:
+        notes = self.status.setdefault("notes", [])
+        if text not in notes:
+            notes.append(text)
+            self._write_status()
+
+    def _write_status(self) -> None:
+        words = self.page.words
+        self.status["cut"] = [int(words[Page.CUT + sink.index]) for sink in self.sinks]
+        self.status["notes"] = self.status.get("notes", [])
+        with contextlib.suppress(OSError):
+            status.write(self.writer.directory_fd, self.status)
+
+    # The end
+
+    def _finished(self) -> bool:
+        return (
+            self.ended and "strays" in self.status and self.members.none_left and not self.helpers
+        )
+
+    def _finish(self) -> None:
+        for sink in self.sinks:
+            while sink.open and sink.pump():
+                pass
+        self.status["state"] = "ended"
+        self.status["ends"] = self.status.get("ends") or [sink.total for sink in self.sinks]
+        self._write_status()
+        self.service.close()
+        self.writer.end(self.status.get("exit_status"))
+        self.means.channel.send("ended")
+
+
+def _marker(environ: dict[str, str], session_id: str) -> str:
+    from proctui.awareness.registry import marker_value
+
+    return marker_value(environ.get(MARKER_VARIABLE), session_id)
