@@ -1,0 +1,1 @@
+"""Logs: found, followed, searched, understood."""
