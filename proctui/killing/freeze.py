@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from proctui.awareness import protect
 from proctui.killing import signals
 from proctui.killing.signals import Pin
 
@@ -35,7 +36,7 @@ _BATCH = 64
 """Descriptors per message; the kernel takes at most 253 (unix(7), SCM_RIGHTS)."""
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _ARM, _DONE, _ACK = b"A", b"D", b"a"
-_START = "import sys;sys.path.insert(0,sys.argv[1]);from proctui.killing.freeze import helper_main;helper_main(int(sys.argv[2]))"
+_START = "import sys;sys.path.insert(0,sys.argv[1]);from proctui.killing.freeze import helper_main;helper_main(int(sys.argv[2]),float(sys.argv[3]))"
 
 
 class Freezer:
@@ -77,7 +78,16 @@ class Freezer:
         try:
             with theirs:
                 self._helper = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _START, root, str(theirs.fileno())],
+                    [
+                        sys.executable,
+                        "-I",
+                        "-S",
+                        "-c",
+                        _START,
+                        root,
+                        str(theirs.fileno()),
+                        str(SILENCE),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -89,6 +99,7 @@ class Freezer:
         except OSError:
             ours.close()
             return False
+        protect.add_helper(self._helper.pid)
         ours.settimeout(10.0)
         self._line = ours
         if self._acknowledged():
@@ -153,7 +164,7 @@ class Freezer:
                 signals.end_helper(helper, 0.0)
 
 
-def helper_main(descriptor: int) -> None:
+def helper_main(descriptor: int, silence: float) -> None:
     """The helper: collect pidfds; CONT to all when the parent dies or falls silent."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(signum, signal.SIG_IGN)
@@ -168,7 +179,7 @@ def helper_main(descriptor: int) -> None:
             poller.register(parent, select.POLLIN)
         last = time.monotonic()
         while True:
-            ready = {fd for fd, _ in poller.poll(1000)}
+            ready = {fd for fd, _ in poller.poll(min(1000.0, silence * 500))}
             if line.fileno() in ready:
                 message, fds = _receive(line)
                 held += fds
@@ -179,7 +190,7 @@ def helper_main(descriptor: int) -> None:
                     break
                 with contextlib.suppress(OSError):
                     line.sendall(_ACK)
-            elif ready or time.monotonic() - last > SILENCE:
+            elif ready or time.monotonic() - last > silence:
                 break
         signals.thaw(held)
 

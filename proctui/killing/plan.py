@@ -18,7 +18,6 @@ from typing import Any, Literal, get_args
 
 from proctui.awareness.view import View
 from proctui.errors import BadArgument, Changed, NoSuchProcess, RefusedError, check_pid
-from proctui.killing import shields
 from proctui.killing.signals import degraded, same
 from proctui.model import Certainty, Identity, Proc, Role, Verdict
 
@@ -117,9 +116,6 @@ def objection(
     if verdict.role is not Role.SPAWNED:
         why = _WHY_NOT[verdict.role]
         return f"{why}: {verdict.evidence[0]}" if verdict.evidence else why
-    spared = shields.reason(identity)
-    if spared is not None:
-        return spared
     if verdict.certainty is not Certainty.CERTAIN and identity.key not in likely_ok:
         return "it is only likely the session's: name this very process and confirm it" + (
             f" ({verdict.evidence[0]})" if verdict.evidence else ""

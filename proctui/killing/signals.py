@@ -36,6 +36,8 @@ __all__ = [
     "end_helper",
     "end_self",
     "forward",
+    "group_exists",
+    "never",
     "pin",
     "send",
     "signal_name",
@@ -210,7 +212,7 @@ def send(target: Pin, signum: int) -> None:
     :class:`PermissionError` where the kernel refuses.
     """
     check_signal(signum)
-    if target.identity.pid in _never():
+    if target.identity.pid in never():
         raise RefusedError(
             f"process {target.identity} is this program, one of its ancestors or the first process"
         )
@@ -226,8 +228,8 @@ def send(target: Pin, signum: int) -> None:
 _ancestry: tuple[float, int, int, frozenset[int]] = (0.0, 0, 0, frozenset())
 
 
-def _never() -> frozenset[int]:
-    """Pids that no signal of the guard may reach: 0, 1, this process and its live ancestors."""
+def never() -> frozenset[int]:
+    """The pids that no signal of the guard may reach: 0, 1, this process and its live ancestors."""
     global _ancestry
     now, own, parent = time.monotonic(), os.getpid(), os.getppid()
     read_at, known_own, known_parent, pids = _ancestry
@@ -301,6 +303,19 @@ def forward(leader: int, signum: int) -> bool:
     return True
 
 
+def group_exists(leader: int) -> bool | None:
+    """Whether the group that the pinned process led has members; ``None`` on old kernels."""
+    try:
+        signal.pidfd_send_signal(leader, 0, None, PIDFD_SIGNAL_PROCESS_GROUP)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    except OSError:
+        return None
+    return True
+
+
 def _forward_by_number(leader: int, signum: int) -> bool:
     with open(f"/proc/self/fdinfo/{leader}", encoding="ascii") as info:
         pid = next((int(line.split()[1]) for line in info if line.startswith("Pid:")), -1)
@@ -328,7 +343,10 @@ def end_helper(helper: Any, grace: float = 1.0) -> int | None:
     left alone, its number may be somebody else's.  An asyncio process is reaped by its loop.
     """
     pid = helper.pid
-    if pid is None or _status(helper) is not None or not _is_unreaped_child(pid):
+    if pid is None or getattr(helper, "returncode", None) is not None:
+        return _status(helper)
+    # Asking it for its status would reap it, and its group would lose its number.
+    if not _is_unreaped_child(pid):
         return _status(helper)
     leads = _leads_own_group(pid)
     try:
