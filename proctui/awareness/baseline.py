@@ -46,8 +46,11 @@ def _ticks(seconds: float) -> int:
 class Baseline:
     """Identities by key, with the span of the scan in seconds since boot."""
 
-    def __init__(self, members: Iterable[Member], span: BaselineSpan) -> None:
+    def __init__(
+        self, members: Iterable[Member], span: BaselineSpan, during: Iterable[Identity] = ()
+    ) -> None:
         self._members: dict[Key, Member] = {one.identity.key: one for one in members}
+        self._during = {identity.key: identity for identity in during}
         self.span = span
         self._first, self._last = _ticks(span.t0), _ticks(span.t1)
 
@@ -70,12 +73,13 @@ class Baseline:
         are too coarse (10 ms) to tell what was born just after it.
         """
         first = _ticks(t0)
-        members = []
+        members, during = [], []
         for pid, proc in snapshot.procs.items():
             started = started_at(proc.identity)
-            if started is not None and started > first:
-                continue
-            if listed is not None and pid not in listed:
+            if (started is not None and started > first) or (
+                listed is not None and pid not in listed
+            ):
+                during.append(proc.identity)
                 continue
             members.append(Member(proc.identity, proc.name))
         unreadable = 0 if listed is None else len(listed - snapshot.procs.keys())
@@ -83,7 +87,7 @@ class Baseline:
         if unreadable and listed is not None:
             unreadable = len((_listed() or frozenset()) & listed - snapshot.procs.keys())
         span = BaselineSpan(t0, t1, len(members), unreadable == 0, unreadable)
-        return cls(members, span)
+        return cls(members, span, during)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -96,12 +100,19 @@ class Baseline:
         return self._members
 
     def born_during(self, proc: Proc) -> bool:
-        """Whether it started while the scan ran (within the clock's 10 ms)."""
+        """Whether it started while the scan ran.
+
+        In the clock tick in which the scan ended (10 ms) only who the scan
+        saw counts: others came later.
+        """
+        key = proc.identity.key
+        if key in self._during:
+            return True
         started = started_at(proc.identity)
         return (
             started is not None
-            and self._first <= started <= self._last
-            and proc.identity.key not in self._members
+            and self._first <= started < self._last
+            and key not in self._members
         )
 
     def born_before(self, proc: Proc) -> bool:
@@ -113,12 +124,13 @@ class Baseline:
         """Take a process out: it was named as the job, or adopted."""
         if self._members.pop(identity.key, None) is None:
             return False
-        self.span = self.span._replace(count=len(self._members))
+        self.span = self.span._replace(size=len(self._members))
         return True
 
     def to_rows(self) -> list[list[Any]]:
-        """What ``baseline.jsonl`` holds: the span, then ``[identity, name]`` rows."""
+        """What ``baseline.jsonl`` holds: the span, who was born in it, then ``[identity, name]`` rows."""
         head: list[list[Any]] = [["span", *self.span]]
+        head += [["during", *identity_to_list(one)] for one in self._during.values()]
         return head + [[identity_to_list(one.identity), one.name] for one in self._members.values()]
 
     @classmethod
@@ -137,14 +149,17 @@ class Baseline:
             or type(head[5]) is not int
         ):
             raise ValueError("the baseline has no span")
-        members = []
+        members, during = [], []
         for row in rows[1:]:
+            if isinstance(row, list) and len(row) == 6 and row[0] == "during":
+                during.append(identity_from_list(row[1:]))
+                continue
             if not isinstance(row, list) or len(row) != 2 or not isinstance(row[1], str):
                 raise ValueError("a row of the baseline is no [identity, name]")
             members.append(Member(identity_from_list(row[0]), sanitize(row[1])))
         if len(members) != head[3]:
             raise ValueError(f"the baseline holds {len(members)} of {head[3]} processes")
-        return cls(members, BaselineSpan(*head[1:]))
+        return cls(members, BaselineSpan(*head[1:]), during)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Baseline:

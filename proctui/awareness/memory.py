@@ -16,10 +16,11 @@ import json
 import os
 from typing import Any
 
-__all__ = ["Published", "read", "search"]
+__all__ = ["Published", "locate", "read", "search"]
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8
 _LIMIT = 64 << 20
+_places: dict[tuple[int, str], str] = {}
 
 
 def _name(session_id: str, part: str) -> str:
@@ -106,6 +107,23 @@ def _read_sealed(descriptor: int) -> Any | None:
         return json.loads(data)
     except (OSError, ValueError):
         return None
+
+
+def locate(pid: int, session_id: str, part: str) -> tuple[str, int] | None:
+    """Descriptor and inode of what ``pid`` publishes now: it changes with each publication."""
+    wanted = f"/memfd:{_name(session_id, part)} (deleted)"
+    known = _places.get((pid, wanted))
+    try:
+        for name in [known, *os.listdir(f"/proc/{pid}/fd")] if known else os.listdir(f"/proc/{pid}/fd"):
+            path = f"/proc/{pid}/fd/{name}"
+            with contextlib.suppress(OSError):
+                if os.readlink(path) == wanted:
+                    _places[pid, wanted] = name
+                    return name, os.stat(path).st_ino
+    except OSError:
+        pass
+    _places.pop((pid, wanted), None)
+    return None
 
 
 def search(session_id: str) -> list[int]:

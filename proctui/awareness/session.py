@@ -61,14 +61,22 @@ class Caps(NamedTuple):
     fence: bool = False
 
 
+NO_CAPS = Caps()
+
+
 class BaselineSpan(NamedTuple):
     """The scan is not atomic: what was born within ``[t0, t1]`` (seconds since boot) is unknown."""
 
     t0: float
     t1: float
-    count: int
+    size: int
     complete: bool
     unreadable: int
+
+    def document(self) -> dict[str, float | int | bool]:
+        words = self._asdict()
+        words["count"] = words.pop("size")
+        return words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +107,7 @@ class Session:
     tty: int | None = None
     cgroup: str | None = None
     marker: str = ""
-    caps: Caps = Caps()
+    caps: Caps = NO_CAPS
     baseline: BaselineSpan | None = None
     lifetime: str = "session"
     state: str = "live"
@@ -178,7 +186,7 @@ def to_document(session: Session) -> dict[str, Any]:
         "cgroup": session.cgroup,
         "marker": session.marker,
         "caps": session.caps._asdict(),
-        "baseline": None if session.baseline is None else session.baseline._asdict(),
+        "baseline": None if session.baseline is None else session.baseline.document(),
         "lifetime": session.lifetime,
         "state": "ended" if session.state == "ended" else "running",
         "exit_status": session.exit_status,

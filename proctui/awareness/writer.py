@@ -198,6 +198,8 @@ class SessionWriter:
         self._written = 0
         self._published: dict[str, Published] = {}
         self._baseline: list[Any] | None = None
+        self.baseline: Baseline | None = None
+        """What was recorded by :meth:`write_baseline`."""
         self.trouble: str | None = None
         """Why the files fell behind (a full disk), ``None`` while they are whole."""
         if lock:
@@ -263,11 +265,10 @@ class SessionWriter:
         """Record the baseline: in memory first, then in ``baseline.jsonl``."""
         if not self.owned:
             return
-        self._baseline = baseline.to_rows()
+        self.baseline, self._baseline = baseline, baseline.to_rows()
         self._part("baseline").put(self._baseline)
-        lines = [json.dumps(row, separators=(",", ":")) for row in self._baseline]
         with self._writing():
-            files.write_atomic(self._directory, "baseline.jsonl", "\n".join(lines).encode() + b"\n")
+            files.write_atomic(self._directory, "baseline.jsonl", _rows(self._baseline))
         self.update(baseline=baseline.span)
 
     def record_spawned(
@@ -302,13 +303,25 @@ class SessionWriter:
         data = _lines(fresh)
         with self._writing():
             if self._written + len(data) > _FILE_BUDGET or self.trouble:
-                data = _lines(self._entries.values())
-                files.write_atomic(self._directory, "spawned.jsonl", data)
-                self._written = len(data)
-                self.trouble = None
+                self._rewrite()
             else:
                 files.append(self._directory, "spawned.jsonl", data)
                 self._written += len(data)
+
+    def _rewrite(self) -> None:
+        """Everything anew: the file grew too long, or an earlier write failed."""
+        data = _lines(self._entries.values())
+        files.write_atomic(self._directory, "spawned.jsonl", data)
+        self._written = len(data)
+        if self.trouble:
+            if self._baseline is not None:
+                files.write_atomic(self._directory, "baseline.jsonl", _rows(self._baseline))
+            fresh = files.open_locked_replacement(
+                self._directory, "session.json", _dump(self._session), lock=True
+            )
+            old, self._handle = self._handle, fresh
+            os.close(old)
+            self.trouble = None
 
     def end(self, status: int | None = None) -> None:
         """Record the end and let go of the lock."""
@@ -351,3 +364,7 @@ def _lines(entries: Iterable[Entry]) -> bytes:
     return b"".join(
         json.dumps(entry.document(), separators=(",", ":")).encode() + b"\n" for entry in entries
     )
+
+
+def _rows(rows: Iterable[Any]) -> bytes:
+    return b"".join(json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows)

@@ -1,0 +1,128 @@
+"""A control group of the session's own, where we may make one (cgroups(7), version 2).
+
+Membership can't be left by forking, ``setsid`` or an empty environment, and
+``cgroup.kill`` reaches everybody at once.  Version 2 may be mounted alone or
+beside version 1 (``/sys/fs/cgroup/unified``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+__all__ = ["create", "directory_of", "join", "members", "mount", "remove"]
+
+_NAME = re.compile(r"proctui-[0-9a-f]{32}")
+
+
+def mount(root: str = "/proc") -> Path | None:
+    """Where cgroup v2 is mounted (proc_pid_mountinfo(5)), ``None`` where it isn't."""
+    try:
+        text = Path(f"{root}/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        left, _, right = line.partition(" - ")
+        if right.split(" ", 1)[0] == "cgroup2":
+            place = left.split()[4]
+            return Path(place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+    return None
+
+
+def own_path(root: str = "/proc") -> str | None:
+    """Our own version 2 group, as ``/proc/self/cgroup`` names it (the line of hierarchy 0)."""
+    try:
+        for line in Path(f"{root}/self/cgroup").read_text("utf-8").splitlines():
+            number, _, rest = line.partition(":")
+            if number == "0":
+                return rest.partition(":")[2]
+    except (OSError, UnicodeDecodeError):
+        return None
+    return None
+
+
+def create(session_id: str) -> str | None:
+    """Make the session's group below our own; its name as ``/proc/PID/cgroup`` shows it.
+
+    ``None`` where we may not (the usual case for an unprivileged user
+    without delegation), or where no process could be put into it.
+    """
+    base, inside = mount(), own_path()
+    if base is None or inside is None or ".." in inside.split("/"):
+        return None
+    name = f"{inside.rstrip('/')}/proctui-{session_id}"
+    path = base / name.lstrip("/")
+    try:
+        path.mkdir(0o755)
+    except OSError:
+        return None
+    if (path / "cgroup.type").exists() and not os.access(path / "cgroup.procs", os.W_OK):
+        remove(name)
+        return None
+    return name
+
+
+def directory_of(name: str | None, session_id: str) -> Path | None:
+    """The directory of a session's group; only a name that bears the session's id counts.
+
+    The name may come from a file, and a file must not be able to declare a
+    group of others to be the job's.
+    """
+    base = mount()
+    if not name or base is None or not name.startswith("/") or ".." in name.split("/"):
+        return None
+    last = name.rstrip("/").rpartition("/")[2]
+    if last != f"proctui-{session_id}" or not _NAME.fullmatch(last):
+        return None
+    return base / name.lstrip("/")
+
+
+def join(name: str, session_id: str, pid: int = 0) -> bool:
+    """Put a process (0: this one) into the session's group; its children follow."""
+    path = directory_of(name, session_id)
+    if path is None:
+        return False
+    try:
+        descriptor = os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(descriptor, str(pid).encode())
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def members(name: str | None, session_id: str) -> frozenset[int]:
+    """The pids in the session's group and below, zombies left out by the kernel."""
+    path = directory_of(name, session_id)
+    if path is None:
+        return frozenset()
+    found: set[int] = set()
+    stack = [path]
+    while stack:
+        at = stack.pop()
+        with contextlib.suppress(OSError, ValueError):
+            found.update(int(line) for line in (at / "cgroup.procs").read_text().split())
+            stack += [entry for entry in at.iterdir() if entry.is_dir() and not entry.is_symlink()]
+    found.discard(0)
+    return frozenset(found)
+
+
+def remove(name: str) -> bool:
+    """Remove an empty group, the empty ones below it first."""
+    base = mount()
+    if base is None or not _NAME.fullmatch(name.rstrip("/").rpartition("/")[2]):
+        return False
+    path = base / name.lstrip("/")
+    with contextlib.suppress(OSError):
+        for folder, folders, _ in os.walk(path, topdown=False):
+            for child in folders:
+                (Path(folder) / child).rmdir()
+        path.rmdir()
+        return True
+    return not path.exists()

@@ -1,0 +1,204 @@
+"""What is known about a session, and how well: from its owner's memory, else from files.
+
+The order is: this process owns it; the living owner publishes it (sealed
+memory of the process that holds the lock); the living runner answers on its
+socket; the files.  Only the first three are believed; files alone give
+``likely`` at most, and where they are not whole nothing may be signalled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from proctui.awareness import files, live, memory
+from proctui.awareness.baseline import Baseline, Key
+from proctui.awareness.registry import SPAWNED_LIMIT, load_session
+from proctui.awareness.session import Session, from_document, identity_from_list
+from proctui.awareness.writer import Entry, held
+from proctui.errors import ProctuiError
+from proctui.machine import identity as kernel
+from proctui.model import Certainty
+from proctui.text import sanitize
+
+__all__ = ["Follower", "Truth", "claims_of", "learn", "parse_entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A session with its baseline and what its owner saw.
+
+    ``proof`` is ``own``, ``memory``, ``socket`` or ``None`` (files alone).
+    ``blocked`` says why nothing may be signalled on this knowledge.
+    """
+
+    session: Session
+    baseline: Baseline | None = None
+    claims: Mapping[Key, Entry] = field(default_factory=dict)
+    proof: str | None = None
+    blocked: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def parse_entry(raw: object) -> Entry:
+    """One line of ``spawned.jsonl``; :class:`ValueError` for anything else."""
+    if not isinstance(raw, dict):
+        raise ValueError("an entry is an object")
+    evidence = raw.get("evidence")
+    if not isinstance(evidence, list) or not all(isinstance(one, str) for one in evidence):
+        raise ValueError("an entry has a list of evidence")
+    words = tuple(sanitize(one)[:400] for one in evidence[:16])
+    return Entry(identity_from_list(raw.get("identity")), words, Certainty(str(raw.get("certainty"))))
+
+
+def claims_of(rows: Iterable[object]) -> dict[Key, Entry]:
+    """Entries by identity key; of several about one process the last counts."""
+    entries = (parse_entry(row) for row in rows)
+    return {entry.identity.key: entry for entry in entries}
+
+
+def learn(session: Session) -> Truth:
+    """Everything that can be known about ``session`` now."""
+    writer = held(session.id)
+    if writer is not None:
+        claims = {entry.identity.key: entry for entry in writer.spawned()}
+        return Truth(writer.session, writer.baseline, claims, "own")
+    if session.boot_id != kernel.boot_id():
+        return Truth(session, blocked="the session is of an earlier boot")
+    if session.foreign:
+        return Truth(
+            session, blocked="the session belongs to another pid namespace: it can only be viewed"
+        )
+    return _from_memory(session) or _from_socket(session) or _from_files(session)
+
+
+def _believe(session: Session, document: object) -> Session:
+    """The owner's own word about its session, with the state that the kernel gave."""
+    told = from_document(document, session.directory)
+    if told.id != session.id or told.runner is None or session.runner is None:
+        raise ValueError("this is another session")
+    if not told.runner.same(session.runner):
+        raise ValueError("the session has another owner")
+    return replace(told, state=session.state, foreign=session.foreign, owner_alive=True)
+
+
+def _from_memory(session: Session) -> Truth | None:
+    owner = session.runner
+    if owner is None or not session.owner_alive or not kernel.alive(owner):
+        return None
+    try:
+        told = _believe(session, memory.read(owner.pid, session.id, "session"))
+        rows = memory.read(owner.pid, session.id, "baseline")
+        baseline = None if rows is None else Baseline.from_rows(rows)
+        claims = claims_of(memory.read(owner.pid, session.id, "spawned") or [])
+    except ValueError:
+        return None
+    if not kernel.alive(owner) or (told.baseline is not None and baseline is None):
+        return None
+    return Truth(told, baseline, claims, "memory")
+
+
+def _from_socket(session: Session) -> Truth | None:
+    if session.runner is None or session.socket is None or session.runner == kernel.own():
+        return None
+    try:
+        answer = live.ask(session, {"ask": "truth"})
+        if answer.get("ok") is not True:
+            return None
+        told = _believe(session, answer.get("session"))
+        rows = answer.get("baseline")
+        baseline = Baseline.from_rows(rows) if rows else None
+        claims = claims_of(answer.get("spawned") or [])
+    except (ProctuiError, ValueError):
+        return None
+    return Truth(told, baseline, claims, "socket")
+
+
+def _from_files(session: Session) -> Truth:
+    if session.directory is None:
+        return Truth(session, blocked="the session has no files and no living owner")
+    try:
+        with files.open_directory(session.directory.parent.parent), files.open_directory(
+            session.directory.parent
+        ), files.open_directory(session.directory) as directory:
+            baseline = None
+            if session.baseline is not None:
+                raw = files.read_private(directory, "baseline.jsonl", SPAWNED_LIMIT)
+                baseline = Baseline.from_bytes(raw)
+                if len(baseline) != session.baseline.size:
+                    raise ValueError("the baseline is not the one of the session file")
+            claims = claims_of(_lines(files.read_private(directory, "spawned.jsonl", SPAWNED_LIMIT)))
+    except (OSError, files.FileProblem, ValueError, RecursionError) as error:
+        return Truth(
+            session,
+            blocked=f"the registry of session {session.id} is corrupt or unreadable ({error}),"
+            " and no living runner holds the truth",
+        )
+    return Truth(
+        session, baseline, claims, None,
+        warnings=("the session's owner is gone: what only its files say is likely, not certain",),
+    )
+
+
+def _lines(raw: bytes) -> list[Any]:
+    if raw and not raw.endswith(b"\n"):
+        raise ValueError("spawned.jsonl is cut off")
+    return [json.loads(line) for line in raw.splitlines()]
+
+
+class Follower:
+    """Keeps what is known about another's session as fresh as its owner's memory.
+
+    Once proven, knowledge stays: where the owner dies while we look, what we
+    learnt is latched in our own memory.
+    """
+
+    def __init__(self, truth: Truth) -> None:
+        self.truth = truth
+        self._mark = self._sign()
+        self.warnings: tuple[str, ...] = truth.warnings
+
+    def _sign(self) -> object:
+        """Moves when the owner published something new, or the files moved where they matter."""
+        session = self.truth.session
+        marks: list[object] = []
+        if self.truth.proof == "memory" and session.runner is not None:
+            marks += [memory.locate(session.runner.pid, session.id, part) for part in _PARTS]
+        if session.directory is not None:
+            marks += [_stamp(session.directory / name) for name in ("spawned.jsonl", "session.json")]
+        return marks
+
+    def refresh(self) -> Truth | None:
+        """Newer knowledge, or ``None`` where there is none."""
+        mark = self._sign()
+        if mark == self._mark and self.truth.proof != "socket":
+            return None
+        self._mark = mark
+        session = self.truth.session
+        with contextlib.suppress(ProctuiError):
+            session = load_session(session.id)
+        newer = learn(session)
+        if newer.proof is None and self.truth.proof is not None:
+            self.warnings = ("the session's owner is gone; what was learnt from it stays",)
+            state = replace(self.truth.session, state=session.state, owner_alive=False)
+            newer = replace(self.truth, session=state)
+        else:
+            self.warnings = newer.warnings
+        self.truth = newer
+        self._mark = self._sign()
+        return newer
+
+
+_PARTS = ("session", "spawned")
+
+
+def _stamp(path: Path) -> object:
+    try:
+        info = path.lstat()
+    except OSError:
+        return None
+    return (info.st_ino, info.st_mtime_ns, info.st_size)
