@@ -32,14 +32,17 @@ SHARED: ContextVar[Look | None] = ContextVar("shared", default=None)
 
 @contextlib.contextmanager
 def looking(session: str | None = None, *, signalling: bool = False) -> Iterator[Look]:
-    """A function that looks now, in the eyes of ``session`` (default: the contract's choice)."""
+    """A function that looks now, in the eyes of ``session`` (default: the contract's choice).
+
+    A view's command lines are read when asked for, so only within the block.
+    """
     shared = SHARED.get()
     if shared is not None and session is None:
         yield shared
         return
     from proctui.awareness.watch import open_watch
 
-    watch = open_watch(session, signalling=signalling)
+    watch = open_watch(session, signalling=signalling, history=0)
     try:
         yield watch.look
     finally:

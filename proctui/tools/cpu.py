@@ -6,7 +6,7 @@ import threading
 from typing import Any, cast
 
 from proctui.awareness.view import View
-from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, check_pid
+from proctui.errors import BadArgument, NoSuchProcess, check_pid
 from proctui.machine.threads import ThreadUse
 from proctui.model import Proc
 from proctui.tools.common import find
@@ -109,22 +109,22 @@ class _Hot:
         self._thread.start()
 
     def _sample(self) -> None:
-        from proctui.stacks.profile import hot_functions
-
         try:
+            from proctui.stacks.profile import hot_functions
+
             self._found.append(hot_functions(self._pid, self._seconds))
-        except ProctuiError as error:
+        except Exception as error:  # noqa: BLE001 - handed to the thread that waits
             self._found.append(error)
 
     def into(self, result: dict[str, Any], denied: dict[str, None]) -> None:
         """``hot`` for a Python target; a failure is a warning, the figures stand without it."""
         self._thread.join(self._seconds + 10)
         found = self._found[0] if self._found else None
-        if isinstance(found, ProctuiError):
+        if isinstance(found, Exception):
             if not isinstance(found, NoSuchProcess):
                 result["hot"] = None
                 denied["hot"] = None
-                result["warnings"] = [f"no hot functions: {found.message}"]
+                result["warnings"] = [f"no hot functions: {found}"]
         elif found is not None:
             result["hot"] = found
 

@@ -77,7 +77,7 @@ def list_spawned() -> Spawned:
     """The processes that came from the session's job, strays marked."""
     with looking() as look:
         view = look()
-    rows = [spawned_row(view, pid) for pid in sorted(view.job)]
+        rows = [spawned_row(view, pid) for pid in sorted(view.job)]
     return {"session": None if view.session is None else view.session.id, "processes": rows}
 
 

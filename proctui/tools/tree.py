@@ -18,6 +18,8 @@ __all__ = ["process_tree", "show_process_tree", "tree_of"]
 
 _DEEPEST = 2000
 """Levels shown at most: JSON writers recurse once per level."""
+_LONGEST_COMMAND = 120
+"""Characters of a command line in the text; ``cmdline`` has all of it."""
 _MACHINE = 0
 """The kernel itself, parent of all that have none: the root where the machine is shown."""
 
@@ -32,9 +34,9 @@ def show_process_tree(root_pid: int | None = None, depth: int | None = None) -> 
     _check_depth(depth)
     with looking() as look:
         view = look()
-    if root_pid is None:
-        root_pid = os.getpid() if SHARED.get() is None else default_root(view)
-    return tree_of(view, root_pid, depth)
+        if root_pid is None:
+            root_pid = os.getpid() if SHARED.get() is None else default_root(view)
+        return tree_of(view, root_pid, depth)
 
 
 def process_tree(
@@ -46,7 +48,7 @@ def process_tree(
     _check_depth(depth)
     with looking(session) as look:
         view = look()
-    return tree_of(view, default_root(view) if root_pid is None else root_pid, depth)
+        return tree_of(view, default_root(view) if root_pid is None else root_pid, depth)
 
 
 def _check_depth(depth: object) -> None:
@@ -152,6 +154,8 @@ def _label(view: View, node: TreeNode) -> str:
     role = node["role"] + ("?" if node["certainty"] == "likely" else "")
     stray = " stray" if node["pid"] in view.strays else ""
     words = " ".join(node["cmdline"] or ()) or f"[{node['name']}]"
+    if len(words) > _LONGEST_COMMAND:
+        words = words[: _LONGEST_COMMAND - 1] + "…"
     return (
         f"{node['pid']} {words}  ({role}{stray}, {node['status']}, "
         f"{human_bytes(node['rss'])}, {human_percent(node['cpu'])}%)"

@@ -1,0 +1,173 @@
+"""Commands that start or show a job: the dashboard, run, demo, watch, fence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+from proctui.cli.output import print_error
+from proctui.errors import BadArgument, NotSupported, ProctuiError
+
+__all__ = ["dashboard", "demo", "fence", "run", "watch"]
+
+OWN_TROUBLE = 125
+"""proctui itself failed, so the command was not run (as env(1) and nice(1) do)."""
+
+
+def dashboard(args: Namespace) -> int:
+    """The dashboard of the one session there is, of a picked one, or of the machine."""
+    _need_terminal()
+    from proctui.tui.app import run_dashboard
+
+    return run_dashboard()
+
+
+def run(args: Namespace) -> int:
+    """The command's own exit status; 125 where proctui could not run it."""
+    command = _command(args)
+    return _transparent(lambda: _run(args, command))
+
+
+def _run(args: Namespace, command: list[str]) -> int:
+    from proctui import config
+    from proctui.jobs.launch import launch
+    from proctui.jobs.options import Options
+
+    wishes = config.load()
+    shown = not args.no_tui and _has_screen()
+    before_exec: Callable[[], None] | None = None
+    if args.fence:
+        from proctui.jobs import fence as wall
+
+        _need_fence()
+        before_exec = wall.apply
+    job = launch(
+        command,
+        Options(
+            label=args.name,
+            pty=True if args.pty else False if args.pipes else None,
+            log=args.log,
+            dashboard=shown,
+            strays=args.strays or wishes.run.strays,
+            before_exec=before_exec,
+            fenced=args.fence,
+            **_hang_options(args),
+        ),
+    )
+    if not shown:
+        from proctui.jobs.front import run_plain
+
+        return run_plain(job)
+    from proctui.tui.app import run_dashboard
+
+    return run_dashboard(
+        session_id=job.session_id, job=job, on_quit=args.on_quit or wishes.dashboard.on_quit
+    )
+
+
+def _hang_options(args: Namespace) -> dict[str, Any]:
+    if args.hang_after is None:
+        if args.then or args.artifacts:
+            raise BadArgument("--then and --artifacts need --hang-after S")
+        return {}
+    return {
+        "hang_after": args.hang_after,
+        "hang_then": args.then or "report",
+        "artifacts": args.artifacts,
+    }
+
+
+def demo(args: Namespace) -> int:
+    """The playground with the dashboard on it; whatever happens, nothing stays behind."""
+    _need_terminal()
+    from proctui.jobs.demo import run_demo
+
+    return run_demo()
+
+
+def watch(args: Namespace) -> int:
+    """The dashboard beside a job that already runs."""
+    from proctui.awareness.targets import resolve
+
+    target = resolve(args.target)
+    _need_terminal()
+    from proctui.tui.app import run_dashboard
+
+    return run_dashboard(watch=target)
+
+
+def fence(args: Namespace) -> int:
+    """Become the command behind the fence."""
+    command = _command(args)
+    return _transparent(lambda: _fence(command))
+
+
+def _fence(command: list[str]) -> int:
+    from proctui.jobs import fence as wall
+
+    _need_fence()
+    try:
+        wall.exec_fenced(command)
+    except FileNotFoundError:
+        return _not_started(127, f"{command[0]}: command not found")
+    except OSError as error:
+        return _not_started(126, f"{command[0]}: {(error.strerror or str(error)).lower()}")
+
+
+def _not_started(status: int, message: str) -> int:
+    print_error(ProctuiError(message), as_json=False)
+    return status
+
+
+def _need_fence() -> None:
+    from proctui.jobs import fence as wall
+
+    reason = wall.missing()
+    if reason is not None:
+        raise NotSupported(f"no fence here: {reason}", "`proctui doctor` says what it needs")
+
+
+def _command(args: Namespace) -> list[str]:
+    command = list(args.command)
+    if command[:1] == ["--"]:
+        command = command[1:]
+    if not command:
+        raise BadArgument("no command to run", "proctui run -- CMD…")
+    return command
+
+
+def _transparent(start: Callable[[], int]) -> int:
+    """Our own trouble must not look like the command's: it is 125, whatever its kind."""
+    try:
+        return start()
+    except ProctuiError as error:
+        print_error(error, as_json=False)
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:  # noqa: BLE001 - told in one line, kept in a file, 125
+        from proctui.cli.crash import report
+
+        report(error, as_json=False)
+    return OWN_TROUBLE
+
+
+def _has_screen() -> bool:
+    """A dashboard draws on stderr and reads keys from ``/dev/tty``."""
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _need_terminal() -> None:
+    if not _has_screen():
+        raise NotSupported(
+            "the dashboard needs a terminal, and there is none here",
+            "`proctui tree`, `proctui sessions` and `proctui run --no-tui` work without",
+        )
