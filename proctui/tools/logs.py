@@ -21,7 +21,7 @@ def analyze_logs(
     check_last(last_n_lines)
     if pattern is not None and not isinstance(pattern, str):
         raise BadArgument(f"pattern must be text, not {type(pattern).__name__}")
-    from proctui.logs import analyze
+    from proctui.logs.analyze import analyze
 
     return cast(LogAnalysis, analyze(path, pattern, last_n_lines))
 

@@ -21,7 +21,7 @@ def get_stack_trace(pid: int, all_threads: bool = False) -> StackTrace:
     """
     check_pid(pid)
     check_flag(all_threads, "all_threads")
-    from proctui.stacks.capture import capture
+    from proctui.stacks import capture
 
     return capture(pid, all_threads=all_threads)
 
@@ -41,7 +41,7 @@ def stack_of(
     that is blocked writing a pipe once is refused.
     """
     check_pid(pid)
-    from proctui.stacks.capture import capture, capture_many
+    from proctui.stacks import capture, capture_many
 
     first = capture(pid, all_threads=all_threads, native=native, locals=show_locals, exact=exact)
     if not tree:
