@@ -118,8 +118,9 @@ def _row(
     held: bool,
 ) -> dict[str, Any]:
     frames = python.frames if python else list(dump.native.get(thread.tid, ()))
-    if not frames and thread.wchan:
-        frames = [{"function": thread.wchan, "file": None, "line": None, "kind": "kernel"}]
+    where = None if frames else thread.wchan or kernel.wchan_of(pid, thread.tid)
+    if where:
+        frames = [{"function": where, "file": None, "line": None, "kind": "kernel"}]
     means, words = wait_words(pid, frames, wait, python, held)
     return {
         "tid": thread.tid,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from proctui.errors import NoSuchProcess
 from proctui.machine import stat
 from proctui.machine.stat import PF_KTHREAD
+from proctui.stacks import syscalls
 from proctui.text import decode
 
 __all__ = [
@@ -28,10 +29,15 @@ __all__ = [
     "signals_of",
     "switches",
     "thread_ids",
+    "wchan_of",
     "word_size",
 ]
 
 SIGNAL_LAST = 64
+
+
+_NEEDS_WCHAN = frozenset({"open", "openat", "openat2", "fcntl", "clone", "clone3"})
+_TELLING = frozenset(n for n, name in syscalls.table().items() if name not in _NEEDS_WCHAN)
 
 
 class Call(NamedTuple):
@@ -57,6 +63,8 @@ class ThreadLook(NamedTuple):
     call: Call | None
     on_cpu: bool
     denied: bool
+    low: bool = False
+    """Its program counter lies below 4 GiB."""
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -120,16 +128,18 @@ def thread_ids(pid: int) -> list[int]:
         ) from error
 
 
-def _parse_call(raw: bytes) -> tuple[Call | None, bool]:
+def _parse_call(raw: bytes) -> tuple[Call | None, bool, bool]:
+    """The call, whether the thread was on a CPU, whether its program counter is low."""
     fields = raw.split()
     if not fields:
-        return None, False
+        return None, False, False
     if fields[0] == b"running":
-        return None, True
+        return None, True, False
     number = int(fields[0])
+    low = int(fields[-1], 16) < 1 << 32
     if number < 0:
-        return Call(-1, ()), False
-    return Call(number, tuple(int(word, 16) for word in fields[1:7])), False
+        return Call(-1, ()), False, low
+    return Call(number, tuple([int(word, 16) for word in fields[1:7]])), False, low
 
 
 def look_thread(pid: int, tid: int, *, gated: bool = True) -> ThreadLook:
@@ -142,16 +152,24 @@ def look_thread(pid: int, tid: int, *, gated: bool = True) -> ThreadLook:
     state, cpu = line.state, line.utime + line.stime
     wchan: str | None = None
     call: Call | None = None
-    on_cpu = denied = False
+    on_cpu = denied = low = False
     if gated and state != "Z":
         raw, denied = _try(f"{base}/syscall")
         if raw is not None:
-            call, on_cpu = _parse_call(raw)
-        raw, wchan_denied = _try(f"{base}/wchan")
-        denied = denied or wchan_denied
-        if raw and raw != b"0":
-            wchan = decode(raw)
-    return ThreadLook(pid, tid, decode(line.name), state, cpu, wchan, call, on_cpu, denied)
+            call, on_cpu, low = _parse_call(raw)
+        # Where the call tells all there is to know, one read less.
+        if state == "D" or call is None or call.number not in _TELLING:
+            raw, wchan_denied = _try(f"{base}/wchan")
+            denied = denied or wchan_denied
+            if raw and raw != b"0":
+                wchan = decode(raw)
+    return ThreadLook(pid, tid, decode(line.name), state, cpu, wchan, call, on_cpu, denied, low)
+
+
+def wchan_of(pid: int, tid: int) -> str | None:
+    """The kernel function a thread sleeps in; ``None`` where it tells nothing."""
+    raw, _ = _try(f"/proc/{pid}/task/{tid}/wchan")
+    return decode(raw) if raw and raw != b"0" else None
 
 
 def look(pid: int, *, gated: bool = True) -> ProcessLook:
@@ -169,7 +187,9 @@ def look(pid: int, *, gated: bool = True) -> ProcessLook:
             threads.append(look_thread(pid, tid, gated=gated and not head.kernel))
         except NoSuchProcess:
             continue
-    compat = bool(threads) and threads[0].call is not None and word_size(pid) == 4
+    # A 32-bit program's addresses lie below 4 GiB: only then its executable is asked.
+    low = any(thread.call is not None and thread.low for thread in threads)
+    compat = low and word_size(pid) == 4
     return head._replace(threads=tuple(threads), compat=compat)
 
 

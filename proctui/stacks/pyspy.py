@@ -109,6 +109,7 @@ def _frame(frame: dict[str, Any]) -> dict[str, Any]:
     values = frame.get("locals")
     if values is not None:
         found["locals"] = [_local(value) for value in values]
+        found["addresses"] = {value["name"]: value.get("addr") for value in values}
     return found
 
 

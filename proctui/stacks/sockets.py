@@ -7,7 +7,6 @@ own network namespace only.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import struct
@@ -36,6 +35,8 @@ class Endpoint(NamedTuple):
     remote: str
     listening: bool
     peer: int | None
+    open_to_all: bool = False
+    """Anyone may send to it: it is connected to nobody, or bound and without connections."""
 
 
 def inode_of(target: str) -> int | None:
@@ -50,9 +51,9 @@ def _address(word: str, v6: bool) -> tuple[str, int]:
     raw = bytes.fromhex(host)
     packed = b"".join(struct.pack("!I", n) for n in struct.unpack(f"={len(raw) // 4}I", raw))
     if not v6:
-        return str(ipaddress.IPv4Address(packed)), int(port, 16)
-    six = ipaddress.IPv6Address(packed)
-    return str(six.ipv4_mapped or six), int(port, 16)
+        return socket.inet_ntop(socket.AF_INET, packed), int(port, 16)
+    text = socket.inet_ntop(socket.AF_INET6, packed)
+    return text.removeprefix("::ffff:") if "." in text else text, int(port, 16)
 
 
 def _join(host: str, port: int) -> str:
@@ -108,6 +109,7 @@ class SocketTable:
                 _join(*remote) if remote[1] else "",
                 listening,
                 ends.get((kind, remote, local)),
+                open_to_all=kind == "udp" and not remote[1],
             )
             for inode, kind, local, remote, listening in rows
         }
@@ -132,7 +134,7 @@ def _unix_by_diag() -> dict[int, Endpoint]:
         "=BBHIIIII", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, UDIAG_SHOW_NAME | UDIAG_SHOW_PEER, 0, 0
     )
     header = struct.pack("=IHHII", 16 + len(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0)
-    found: dict[int, tuple[str, int, int | None]] = {}
+    found: dict[int, _Unix] = {}
     with socket.socket(_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG) as link:
         link.settimeout(2.0)
         link.send(header + request)
@@ -143,12 +145,20 @@ def _unix_by_diag() -> dict[int, Endpoint]:
                 length, kind = struct.unpack_from("=IH", data, at)
                 if kind in (NLMSG_DONE, NLMSG_ERROR) or length < 16:
                     return _named(found)
-                inode, name, peer, state = _parse_unix(data[at + 16 : at + length])
-                found[inode] = (name, state, peer)
+                one = _parse_unix(data[at + 16 : at + length])
+                found[one.inode] = one
                 at += (length + 3) & ~3
 
 
-def _parse_unix(body: bytes) -> tuple[int, str, int | None, int]:
+class _Unix(NamedTuple):
+    inode: int
+    name: str
+    peer: int | None
+    state: int
+    type: int
+
+
+def _parse_unix(body: bytes) -> _Unix:
     """``struct unix_diag_msg`` and its attributes (linux/unix_diag.h)."""
     state, inode = body[2], struct.unpack_from("=I", body, 4)[0]
     name, peer, at = "", None, 16
@@ -165,16 +175,21 @@ def _parse_unix(body: bytes) -> tuple[int, str, int | None, int]:
         elif kind == UNIX_DIAG_PEER and len(value) >= 4:
             peer = struct.unpack("=I", value[:4])[0]
         at += (length + 3) & ~3
-    return inode, name, peer, state
+    return _Unix(inode, name, peer, state, body[1])
 
 
-def _named(found: dict[int, tuple[str, int, int | None]]) -> dict[int, Endpoint]:
+def _named(found: dict[int, _Unix]) -> dict[int, Endpoint]:
     """An accepted socket has its listener's name, a client the name of none: show the peer's."""
     return {
-        inode: Endpoint(
-            "unix", name, found[peer][0] if peer in found else "", state == TCP_LISTEN, peer or None
+        one.inode: Endpoint(
+            "unix",
+            one.name,
+            found[one.peer].name if one.peer in found else "",
+            one.state == TCP_LISTEN,
+            one.peer or None,
+            open_to_all=one.type == socket.SOCK_DGRAM and bool(one.name),
         )
-        for inode, (name, state, peer) in found.items()
+        for one in found.values()
     }
 
 

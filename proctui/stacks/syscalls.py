@@ -7,7 +7,7 @@ thread may sleep in stand here.
 
 from __future__ import annotations
 
-import platform
+import os
 
 __all__ = ["name_of", "table"]
 
@@ -47,7 +47,7 @@ _EMPTY: dict[int, str] = {}
 
 def table(machine: str | None = None) -> dict[int, str]:
     """Number → name for a machine (default: this one); empty where none is known."""
-    return _TABLES.get(machine or platform.machine(), _EMPTY)
+    return _TABLES.get(machine or os.uname().machine, _EMPTY)
 
 
 def name_of(number: int, machine: str | None = None) -> str | None:

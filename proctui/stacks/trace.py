@@ -11,7 +11,7 @@ from typing import Any
 from proctui.stacks.catalogue import innermost_user, is_library, short_file
 from proctui.text import sanitize
 
-__all__ = ["StackTrace", "frame_text", "source_line", "text_of", "thread_title"]
+__all__ = ["StackTrace", "frame_text", "source_line", "source_of", "text_of", "thread_title"]
 
 _LOCK = re.compile(r"lock", re.IGNORECASE)
 _LARGEST_SOURCE = 4 << 20
@@ -126,14 +126,15 @@ def source_line(pid: int, file: str | None, line: int | None) -> str | None:
     """
     if not file or not line:
         return None
-    if file == "<string>":
-        text = _code_of(pid)
-    elif file.startswith("/"):
-        text = _read_source(file)
-    else:
-        return None
-    lines = text.splitlines()
+    lines = source_of(pid, file).splitlines()
     return sanitize(lines[line - 1]) if 0 < line <= len(lines) else None
+
+
+def source_of(pid: int, file: str | None) -> str:
+    """The whole source a frame's file names, "" where it can't be read."""
+    if file == "<string>":
+        return _code_of(pid)
+    return _read_source(file) if file and file.startswith("/") else ""
 
 
 def _code_of(pid: int) -> str:

@@ -1,0 +1,85 @@
+"""Futexes: which mapping they lie in, and who owns the mutex around one.
+
+Memory is read without attaching (``/proc/PID/mem``, ``/proc/PID/maps``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from proctui.stacks import kernel
+
+__all__ = ["Mapping", "mapping_at", "mutex_owner", "sharers"]
+
+_MUTEX = struct.Struct("<iIiIi")
+_MUTEX_KINDS = 0x1FF
+"""PTHREAD_MUTEX_*_NP types and flag bits of glibc's ``__kind`` (pthreadP.h)."""
+_CONTENDED = 2
+FUTEX_TID_MASK = 0x3FFFFFFF
+
+
+class Mapping(NamedTuple):
+    """One line of ``/proc/PID/maps``."""
+
+    start: int
+    end: int
+    shared: bool
+    writable: bool
+    file: str
+    """Device and inode, "" for anonymous memory."""
+    path: str
+
+
+def _mappings(pid: int) -> Iterable[Mapping]:
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        fields = line.split(None, 5)
+        start, _, end = fields[0].partition("-")
+        named = "" if fields[4] == "0" else f"{fields[3]}:{fields[4]}"
+        yield Mapping(
+            int(start, 16),
+            int(end, 16),
+            fields[1][3] == "s",
+            fields[1][1] == "w",
+            named,
+            fields[5] if len(fields) > 5 else "",
+        )
+
+
+def mapping_at(pid: int, address: int) -> Mapping | None:
+    """The mapping an address lies in; ``None`` where it can't be told."""
+    return next((m for m in _mappings(pid) if m.start <= address < m.end), None)
+
+
+def sharers(pids: Iterable[int], file: str) -> set[int]:
+    """Which of these processes map the shared memory ``file`` (device and inode) too."""
+    return {pid for pid in pids if any(m.shared and m.file == file for m in _mappings(pid))}
+
+
+def mutex_owner(pid: int, address: int, tids: Iterable[int]) -> int | None:
+    """The thread that owns the glibc mutex at ``address``, ``None`` where it is none.
+
+    ``pthread_mutex_t`` begins with lock word, count, owner's tid, number of
+    users and kind (glibc's ``struct __pthread_mutex_s``).  Believed only where
+    every field fits: contended, used, of a known kind, owned by a living
+    thread of the process.
+    """
+    raw = kernel.read_memory(pid, address, _MUTEX.size)
+    if raw is None:
+        return None
+    word, count, owner, users, kind = _MUTEX.unpack(raw)
+    if word != _CONTENDED or not 1 <= users < 1 << 20 or kind & ~_MUTEX_KINDS or count > 1 << 20:
+        return None
+    return owner if owner in set(tids) else None
+
+
+def pi_owner(pid: int, address: int) -> int | None:
+    """The owner of a priority-inheriting mutex stands in the futex word itself (futex(2))."""
+    raw = kernel.read_memory(pid, address, 4)
+    return int.from_bytes(raw, "little") & FUTEX_TID_MASK or None if raw is not None else None

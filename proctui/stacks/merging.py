@@ -1,0 +1,129 @@
+"""Folding identical stacks of many threads into one, and telling what moved between looks.
+
+LLNL's STAT merges the stacks of a million MPI tasks this way: a job of a
+hundred workers mostly stands in a handful of places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from proctui.stacks.catalogue import innermost_user, is_library
+from proctui.stacks.trace import frame_text, source_line
+
+__all__ = ["compare", "fold_frames", "merge", "merged_text"]
+
+Trace = Mapping[str, Any]
+
+
+def _key(thread: Mapping[str, Any]) -> tuple[object, ...]:
+    frames = tuple((f["function"], f["file"], f["line"], f["kind"]) for f in thread["frames"])
+    return (thread.get("waits_for"), thread["holds_gil"], frames or thread["wait"])
+
+
+def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
+    """Groups of threads with the same stack, the largest first.
+
+    Each: ``count`` threads in ``processes`` [pid], ``threads`` [{pid tid name}],
+    ``where`` (the innermost user frame, else the innermost one), ``wait``,
+    ``state``, ``holds_gil``, ``frames``, ``folded`` (see :func:`fold_frames`)
+    and ``source``, the line where the file is readable.
+    """
+    groups: dict[tuple[object, ...], dict[str, Any]] = {}
+    for trace in traces:
+        for thread in trace["threads"]:
+            group = groups.get(_key(thread))
+            if group is None:
+                frames = thread["frames"]
+                where = innermost_user(frames) or (frames[0] if frames else None)
+                group = groups[_key(thread)] = {
+                    "count": 0,
+                    "processes": [],
+                    "threads": [],
+                    "where": frame_text(where) if where else thread["wait"],
+                    "wait": thread["wait"],
+                    "state": thread["state"],
+                    "active": thread["active"],
+                    "holds_gil": thread["holds_gil"],
+                    "frames": frames,
+                    "folded": fold_frames(frames),
+                    "source": source_line(trace["pid"], where["file"], where["line"])
+                    if where
+                    else None,
+                }
+            group["count"] += 1
+            if trace["pid"] not in group["processes"]:
+                group["processes"].append(trace["pid"])
+            group["threads"].append(
+                {"pid": trace["pid"], "tid": thread["tid"], "name": thread["name"]}
+            )
+    return sorted(groups.values(), key=lambda group: -group["count"])
+
+
+def fold_frames(frames: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The frames with each run of library frames as one: ``{"text", "library", "frames"}``."""
+    rows: list[dict[str, Any]] = []
+    for frame in frames:
+        library = is_library(frame)
+        if library and rows and rows[-1]["library"]:
+            rows[-1]["frames"].append(frame)
+            rows[-1]["text"] = (
+                f"{frame_text(rows[-1]['frames'][0])} and {len(rows[-1]['frames']) - 1} more of libraries"
+            )
+        else:
+            rows.append({"text": frame_text(frame), "library": library, "frames": [frame]})
+    return rows
+
+
+def merged_text(groups: Sequence[Mapping[str, Any]]) -> str:
+    """The groups as people read them."""
+    lines: list[str] = []
+    for group in groups:
+        threads, processes = group["count"], len(group["processes"])
+        many = (
+            f"{threads} thread{'s' * (threads > 1)} in {processes} process{'es' * (processes > 1)}"
+        )
+        pids = ", ".join(map(str, group["processes"][:6])) + (" …" if processes > 6 else "")
+        lines.append(f"{many} ({pids}): {group['wait'] or 'running'}")
+        if group["source"]:
+            lines.append(f"    │ {group['source'].strip()}")
+        lines += [f"    {row['text']}" for row in group["folded"]]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def compare(looks: Sequence[Iterable[Trace]]) -> list[dict[str, Any]]:
+    """What each thread did over several looks: ``same``, ``moving``, ``gone`` or ``new``.
+
+    Rows ``{pid tid name change where}``; "same" is the same stack in every look.
+    """
+    seen: list[dict[tuple[int, int], Mapping[str, Any]]] = [
+        {(trace["pid"], thread["tid"]): thread for trace in look for thread in trace["threads"]}
+        for look in looks
+    ]
+    if not seen:
+        return []
+    rows = []
+    for pid, tid in dict.fromkeys(key for look in seen for key in look):
+        found = [look.get((pid, tid)) for look in seen]
+        present = [thread for thread in found if thread is not None]
+        if found[-1] is None:
+            change = "gone"
+        elif found[0] is None:
+            change = "new"
+        elif all(_key(thread) == _key(present[0]) for thread in present):
+            change = "same"
+        else:
+            change = "moving"
+        where = innermost_user(present[-1]["frames"]) or next(iter(present[-1]["frames"]), None)
+        rows.append(
+            {
+                "pid": pid,
+                "tid": tid,
+                "name": present[-1]["name"],
+                "change": change,
+                "where": frame_text(where) if where else present[-1]["wait"],
+            }
+        )
+    return rows
