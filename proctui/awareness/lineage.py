@@ -31,10 +31,13 @@ class Record:
     ``weak``: likely by the evidence itself.  ``foreign``: it has, or had, a
     controlling terminal that is not the job's.  ``tainted``: it descends
     from something that is only likely, ``stuck`` that this something is dead
-    and can't become certain any more.
+    and can't become certain any more.  ``line`` are the keys of the records it
+    descended from when it was latched, farthest first; deaths leave it as it is.
     """
 
-    __slots__ = ("foreign", "identity", "kids", "kind", "parent", "stuck", "tainted", "weak", "words")
+    __slots__ = (
+        "foreign", "identity", "kids", "kind", "line", "parent", "stuck", "tainted", "weak", "words",
+    )  # fmt: skip
 
     def __init__(
         self, identity: Identity, kind: str, words: tuple[str, ...], *, weak: bool
@@ -47,6 +50,7 @@ class Record:
         self.tainted = False
         self.stuck = False
         self.parent: Record | None = None
+        self.line: tuple[Key, ...] = ()
         self.kids: set[Record] = set()
 
     @property
@@ -109,6 +113,7 @@ class Lineage:
             if record.parent is not None:
                 record.parent.kids.discard(record)
             record.parent = parent
+            record.line = (*parent.line, parent.identity.key)[-64:]
             parent.kids.add(record)
         self._settle(record)
         self.version += 1

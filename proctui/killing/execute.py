@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import signal as system_signals
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -185,8 +186,11 @@ class _Run:
         if not targets or not view.job <= set(targets) | self._ended_pids():
             return False
         killed = cgroup.kill_all(view, {pid: one.entry.identity for pid, one in targets.items()})
-        for pid in killed:
+        for pid in killed & set(targets):
             targets[pid].sent = system_signals.SIGKILL
+        newborn = len(killed - set(targets))
+        if newborn:
+            self.warnings.append(f"{newborn} processes born meanwhile ended with the control group")
         return bool(killed) and set(targets) <= killed
 
     def _kill_frozen(self, view: View) -> None:
@@ -199,7 +203,7 @@ class _Run:
             freezer.done()
 
     def _freeze(self, freezer: Freezer) -> None:
-        fresh = self._open()
+        fresh = [one for one in self._open() if one.pin is not None and not one.pin.dead()]
         for _ in range(ROUNDS):
             by_pin = {id(one.pin): one for one in fresh}
             for pin, error in freezer.stop([one.pin for one in fresh if one.pin is not None]):
@@ -225,10 +229,12 @@ class _Run:
                     "uninterruptible" if alive == "D" else "survivor", _why_alive(alive, member)
                 )
                 continue
-            while not pin.reaped() and time.monotonic() < deadline:
+            parent = states.parent(pin)
+            # Our own child is reaped by whoever called us, after we have returned.
+            while not pin.reaped() and parent != os.getpid() and time.monotonic() < deadline:
                 time.sleep(0.005)
             if not pin.reaped():
-                member.give_up("zombie", f"its parent {states.parent(pin)}has not reaped it")
+                member.give_up("zombie", f"its parent {parent} has not reaped it yet")
             elif member.sent is None:
                 member.give_up("gone", "it ended before anything was sent")
             else:

@@ -52,12 +52,15 @@ class Family:
                 grown = True
         return found
 
-    def _belongs(self, view: View, proc: Proc, mine: Collection[Key]) -> bool:
+    def _belongs(self, view: View, proc: Proc, mine: set[Key]) -> bool:
         if self._plan.scope == "group":
             return proc.pgid in self._plan.pgids
         parent = view.parent(proc.pid)
         above = None if parent is None else view.identity(parent)
         if above is not None and above.key in mine:
+            return True
+        record = None if view.lineage is None else view.lineage.get(proc.identity)
+        if record is not None and not mine.isdisjoint(record.line):
             return True
         return self._plan.whole_job and self._born_later(proc)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from proctui.awareness.library import ProcessBaseline
-from proctui.awareness.view import View
 from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, RefusedError, check_pid
 from proctui.killing import audit, signals
 from proctui.killing.execute import execute
 from proctui.killing.plan import make_group_plan
-from proctui.killing.protection import own_look
 from proctui.killing.report import Report
 from proctui.machine.identity import pin
 
@@ -57,7 +55,6 @@ class ProcessGroup:
             self._manager.managed_groups.add(child.pid)
             with contextlib.suppress(ProctuiError):
                 self._leader, _ = pin(child.pid)
-        self._manager.note(child.pid)
         return child
 
     def exists(self) -> bool:
@@ -70,21 +67,18 @@ class ProcessGroup:
                 return found
         return any(child.poll() is None for child in self._processes)
 
-    def kill(self, grace: float = 5.0) -> Report | None:
+    def end(self, grace: float = 5.0) -> Report | None:
         """End the group through the guard and reap it; ``None`` where nobody is left."""
         for child in self._processes:
             child.poll()
         if self.pgid is None or not self.exists():
             return None
-        report = self._manager.end(self.pgid, grace)
-        self._reap()
-        return report
-
-    def _reap(self) -> None:
+        report = self._manager._end(self.pgid, grace)
         for child in self._processes:
             child.poll()
-        if not self.exists():
+        if report.done or not self.exists():
             self._forget()
+        return report
 
     def _forget(self) -> None:
         if self.pgid is not None:
@@ -95,7 +89,7 @@ class ProcessGroup:
 
     def close(self) -> None:
         """End the group; raises :class:`RefusedError` where a part of it could not be ended."""
-        report = self.kill()
+        report = self.end()
         if report is not None and not report.done:
             left = report.to_dict()
             raise RefusedError(
@@ -148,7 +142,7 @@ class ProcessGroupManager:
         if group is None or not group.exists():
             self.managed_groups.discard(pgid)
             raise NoSuchProcess(f"process group {pgid} has ended")
-        report = group.kill()
+        report = group.end()
         if report is None:
             raise NoSuchProcess(f"process group {pgid} has ended")
         document = report.to_dict()
@@ -160,29 +154,16 @@ class ProcessGroupManager:
         """End every managed group; the document of each kill. A refused one stops no other."""
         documents: list[dict[str, Any]] = []
         for group in self._groups:
-            report = group.kill()
+            report = group.end()
             if report is not None:
                 documents.append(report.to_dict())
         self._groups = [group for group in self._groups if group.pgid is not None]
         return documents
 
-    def end(self, pgid: int, grace: float) -> Report:
-        """Plan and carry out; used by the groups themselves."""
-        with self._looking() as look:
-            return execute(make_group_plan(look, pgid), look, grace=grace)
-
-    def note(self, pid: int) -> None:
-        """A program was started: the baseline's memory latches it while it certainly lives."""
-        self.baseline.is_spawned_process(pid)
-
-    @contextlib.contextmanager
-    def _looking(self) -> Iterator[Callable[[], View]]:
-        look = getattr(self.baseline, "look", None)
-        if callable(look):
-            yield look
-            return
-        with own_look() as fresh:
-            yield fresh
+    def _end(self, pgid: int, grace: float) -> Report:
+        """Plan and carry out."""
+        look = self.baseline.look
+        return execute(make_group_plan(look, pgid), look, grace=grace)
 
 
 def _left(report: Report) -> str:

@@ -14,14 +14,20 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from proctui.awareness import protect
+from proctui.awareness import protect, registry
+from proctui.awareness.select import containing
+from proctui.awareness.session import Moment, Session
+from proctui.awareness.truth import Truth, learn
 from proctui.awareness.view import View
+from proctui.awareness.watch import Watch
+from proctui.awareness.writer import now
 from proctui.errors import AccessDenied, NoSuchProcess, ProctuiError, RefusedError, check_pid
 from proctui.killing import signals
 from proctui.killing.execute import execute
 from proctui.killing.plan import Plan, make_group_plan, make_plan, require_targets
 from proctui.killing.report import Report
 from proctui.machine import identity as identities
+from proctui.machine.source import open_source
 from proctui.model import Identity
 
 __all__ = ["ProcessGroupProtection", "ProcessProtection", "own_look"]
@@ -32,14 +38,43 @@ _WATCHED = 0.1
 
 @contextlib.contextmanager
 def own_look() -> Iterator[Callable[[], View]]:
-    """A fresh look in the eyes of the session that this process belongs to, if it has one."""
-    from proctui.awareness.watch import open_watch
+    """A fresh look in the eyes of the innermost session that holds this process, else of none.
 
-    watch = open_watch(signalling=True)
+    Either way this process's own living children count as spawned.  Another
+    session that merely lives on the machine has no say here.
+    """
+    found = registry.scan()
+    sessions = [one for one in found.sessions if one.state == "live" and not one.foreign]
+    inside = containing(sessions)
+    if found.problems and not (inside and inside[0].owner_alive):
+        first = found.problems[0]
+        raise RefusedError(
+            f"the registry of sessions is corrupt or unreadable: {first.path}: {first.reason}",
+            "nothing is signalled while it can't be known what is protected; mend or remove it",
+        )
+    truth = learn(inside[0]) if inside else _nobodys()
+    watch = Watch(open_source(), truth=truth, own_children=True, history=0)
     try:
         yield watch.look
     finally:
         watch.close()
+
+
+def _nobodys() -> Truth:
+    """What is known without any session: that this process is the parent of its children."""
+    own, moment = identities.own(), now()
+    session = Session(
+        id="0" * 32,
+        label="",
+        uid=os.geteuid(),
+        boot_id=own.boot_id,
+        pidns=own.pidns,
+        created=Moment(0.0, moment.wall),
+        kind="library",
+        leader=own,
+        runner=own,
+    )
+    return Truth(session, None, {}, "own")
 
 
 class _Pids(set[int]):
@@ -54,7 +89,7 @@ class _Pids(set[int]):
             for pid in other:
                 self.add(pid)
 
-    def __ior__(self, other: Any) -> Any:
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
         self.update(other)
         return self
 

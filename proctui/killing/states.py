@@ -49,7 +49,7 @@ def _stat(path: str) -> stat.StatLine | None:
         return None
 
 
-def parent(pin: Pin) -> str:
-    """``"(123) "``, the pid that has to reap it; empty where it is gone."""
+def parent(pin: Pin) -> int | None:
+    """The pid that has to reap it, ``None`` where nothing is left of it."""
     line = _stat(f"/proc/{pin.identity.pid}/stat")
-    return "" if line is None else f"({line.ppid}) "
+    return None if line is None else line.ppid
