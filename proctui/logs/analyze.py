@@ -13,31 +13,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from proctui.errors import BadArgument
 from proctui.logs.backward import last_lines_start
+from proctui.logs.blocks import guard
 from proctui.logs.helper import run_tasks
 from proctui.logs.layout import Layout, detect
 from proctui.logs.matcher import LINE_CAP, Matcher
 from proctui.logs.opening import OpenLog, open_log
-from proctui.logs.parts import guard, scan_part
+from proctui.logs.parts import scan_part
+from proctui.logs.ranges import check_count, cut_parts, starting_byte
 from proctui.logs.report import report, timeline_grain
 from proctui.logs.scan import Tally
 from proctui.logs.times import Clock
 
-__all__ = ["MAX_MATCHES", "analyze", "cut_parts", "starting_byte"]
+__all__ = ["MAX_MATCHES", "analyze"]
 
 MAX_MATCHES: Final = 1000
 _HERE: Final = 3 << 20
 """Bytes up to which starting helpers costs more than it saves."""
 _PART: Final = 8 << 20
 _SAMPLE: Final = 1 << 16
-
-
-def check_count(value: object, name: str, lowest: int) -> int:
-    if type(value) is not int or value < lowest:
-        shown = repr(value) if type(value) in (int, float, bool, str) else type(value).__name__
-        raise BadArgument(f"{name} must be an integer of {lowest} or more, not {shown[:80]}")
-    return value
 
 
 def analyze(
@@ -68,7 +62,9 @@ def analyze(
     with open_log(path, stdin=stdin) as log:
         begin = starting_byte(log, last_n_lines)
         layout = _layout(log, begin)
-        total, hits, stopped, clipped = _run(log, begin, layout, matcher, pattern, ignore_case, invert, workers)
+        total, hits, stopped, clipped = _run(
+            log, begin, layout, matcher, pattern, ignore_case, invert, workers
+        )
         seconds = time.monotonic() - begun
         result = report(log, begin, layout, total, seconds, relative=last_n_lines is not None)
         _add_pattern(result, log, begin, matcher, pattern, ignore_case, hits, context)
@@ -87,13 +83,6 @@ def analyze(
     return result
 
 
-def starting_byte(log: OpenLog, last_n_lines: int | None) -> int:
-    """Where the scanned part begins."""
-    if last_n_lines is None:
-        return log.begin
-    return last_lines_start(log.fd, last_n_lines, log.end, log.begin)
-
-
 def _layout(log: OpenLog, begin: int) -> Layout:
     """Detect the layout from the beginning, the middle and the end of what is scanned."""
     size = log.end - begin
@@ -102,47 +91,11 @@ def _layout(log: OpenLog, begin: int) -> Layout:
         at += [begin + size // 2, log.end - _SAMPLE]
     samples = [os.pread(log.fd, min(_SAMPLE, log.end - offset), offset) for offset in at]
     reference = log.mtime if log.mtime is not None else time.time()
-    layout = detect([sample.split(b"\n", 1)[-1] if index else sample for index, sample in enumerate(samples)], reference)
+    layout = detect(
+        [sample.split(b"\n", 1)[-1] if index else sample for index, sample in enumerate(samples)],
+        reference,
+    )
     return replace(layout, granularity=timeline_grain(samples, layout, Clock(reference)))
-
-
-def cut_parts(log: OpenLog, begin: int, layout: Layout | None, size: int) -> list[tuple[int, int]]:
-    """Cut the scanned part at the beginnings of entries (of lines, where none is near)."""
-    parts = []
-    at = begin
-    while log.end - at > size + size // 4:
-        cut = _entry_after(log, at + size, layout)
-        if cut >= log.end:
-            break
-        parts.append((at, cut))
-        at = cut
-    parts.append((at, log.end))
-    return parts
-
-
-def _entry_after(log: OpenLog, offset: int, layout: Layout | None) -> int:
-    reach = 1 << 16
-    while True:
-        data = os.pread(log.fd, min(reach, log.end - offset), offset)
-        first = data.find(b"\n") + 1
-        if first and layout is None:
-            return offset + first
-        before = data[: max(first - 1, 0)]
-        at = first
-        while first:
-            end = data.find(b"\n", at)
-            if end < 0:
-                break
-            assert layout is not None
-            if layout.may_cut(before, data[at:end]):
-                return offset + at
-            before = data[at:end]
-            at = end + 1
-        if offset + len(data) >= log.end:
-            return log.end
-        if reach >= 1 << 20 and first:
-            return offset + first
-        reach *= 4
 
 
 Hit = tuple[int, int, int, str, list[list[int]], bool]
@@ -167,21 +120,49 @@ def _run(
         answers: Iterator[tuple[int, tuple[Any, ...]]] = (
             (0, answer)
             for answer in scan_part(
-                log.fd, begin, log.end, layout, seen_header=False, matcher=matcher,
-                invert=invert, details=MAX_MATCHES, switch=guard(False),
+                log.fd,
+                begin,
+                log.end,
+                layout,
+                seen_header=False,
+                matcher=matcher,
+                invert=invert,
+                details=MAX_MATCHES,
+                switch=guard(False),
             )
         )
     else:
-        parts = cut_parts(log, begin, layout, _PART if size > 2 * _PART else max(size // 2, _HERE // 2))
+        parts = cut_parts(
+            log, begin, layout, _PART if size > 2 * _PART else max(size // 2, _HERE // 2)
+        )
         tasks = [
             {
-                "op": "part", "fd": log.fd, "begin": one, "end": two, "layout": layout.to_dict(),
-                "seen_header": index > 0 and layout.dated, "invert": invert,
-                "pattern": (pattern, ignore_case) if matcher else None, "details": MAX_MATCHES,
+                "op": "part",
+                "fd": log.fd,
+                "begin": one,
+                "end": two,
+                "layout": layout.to_dict(),
+                "seen_header": index > 0 and layout.dated,
+                "invert": invert,
+                "pattern": (pattern, ignore_case) if matcher else None,
+                "details": MAX_MATCHES,
             }
             for index, (one, two) in enumerate(parts)
         ]
-        answers = run_tasks(tasks, log.fd, max(1, workers))
+
+        def here(index: int) -> Iterator[tuple[Any, ...]]:
+            return scan_part(
+                log.fd,
+                *parts[index],
+                layout,
+                seen_header=index > 0 and layout.dated,
+                matcher=matcher,
+                invert=invert,
+                details=MAX_MATCHES,
+                switch=guard(False),
+            )
+
+        answers = run_tasks(tasks, log.fd, max(1, workers), None if dangerous else here)
     return _collect(log, parts, layout, answers, not whole_file)
 
 
@@ -208,8 +189,15 @@ def _collect(
             stopped.add(index)
             begin, end = parts[index]
             for one in scan_part(
-                log.fd, begin, end, layout, seen_header=index > 0 and layout.dated, matcher=None,
-                invert=False, details=0, switch=guard(False),
+                log.fd,
+                begin,
+                end,
+                layout,
+                seen_header=index > 0 and layout.dated,
+                matcher=None,
+                invert=False,
+                details=0,
+                switch=guard(False),
             ):
                 if one[0] == "part":
                     tallies[index] = Tally(**one[1])
@@ -289,6 +277,4 @@ def _texts(data: bytes) -> list[str]:
     lines = data.split(b"\n")
     if lines and not lines[-1]:
         lines.pop()
-    return [
-        sanitize(line[:16384].removesuffix(b"\r").decode("utf-8", "replace")) for line in lines
-    ]
+    return [sanitize(line[:16384].removesuffix(b"\r").decode("utf-8", "replace")) for line in lines]

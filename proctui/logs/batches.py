@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from proctui.logs.blocks import blocks, guard
 from proctui.logs.matcher import Matcher
-from proctui.logs.parts import blocks, guard
 
 __all__ = ["find_lines", "match_lines"]
 

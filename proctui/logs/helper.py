@@ -16,12 +16,11 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from proctui.errors import BadArgument, ProctuiError
-from proctui.killing.signals import end_helper
 
 __all__ = ["HelperGone", "PatternHelper", "Worker", "run_tasks"]
 
@@ -95,14 +94,32 @@ class Worker:
             size = int.from_bytes(self._buffer[at : at + 4], "big")
             if len(self._buffer) - at - 4 < size:
                 break
-            frames.append(marshal.loads(memoryview(self._buffer)[at + 4 : at + 4 + size]))  # noqa: S302
+            frames.append(marshal.loads(memoryview(self._buffer)[at + 4 : at + 4 + size]))
             at += 4 + size
         if at:
             del self._buffer[:at]
         return frames
 
+    def ask(self, request: dict[str, Any]) -> Any:
+        """Send a request and wait for its one answer; :class:`HelperGone` if none comes."""
+        self.heard = time.monotonic()
+        self.send(request)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.out, selectors.EVENT_READ)
+            while time.monotonic() - self.heard < _SILENCE:
+                selector.select(1.0)
+                for frame in self.receive():
+                    if frame[0] in ("bad", "failed"):
+                        raise BadArgument(frame[2])
+                    return frame[1]
+                if self.ended:
+                    break
+        raise HelperGone("the pattern helper ended")
+
     def close(self) -> None:
         """End the process at once; it holds nothing that would be lost."""
+        from proctui.killing.signals import end_helper
+
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None and not stream.closed:
                 try:
@@ -215,23 +232,39 @@ def _hand(worker: Worker, task: dict[str, Any]) -> None:
 
 
 def run_tasks(
-    tasks: Sequence[dict[str, Any]], fd: int, workers: int
+    tasks: Sequence[dict[str, Any]],
+    fd: int,
+    workers: int,
+    here: Callable[[int], Iterator[tuple[Any, ...]]] | None = None,
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Do the tasks in helper processes, handed out in order; yields (task index, answer).
+    """Do the tasks in order of their start; yields (task index, answer).
 
-    A task whose helper ends before it has answered gives ``("stopped",)``.
+    ``here`` does a task in this process, which then counts as one of the
+    ``workers``.  A task whose helper ends before it has answered gives
+    ``("stopped",)``.
     """
     waiting = deque(range(len(tasks)))
     at: dict[Worker, int] = {}
+    mine: tuple[int, Iterator[tuple[Any, ...]]] | None = None
+    helpers = workers - (here is not None)
     with selectors.DefaultSelector() as selector:
         try:
-            while waiting or at:
-                while waiting and len(at) < workers:
+            while waiting or at or mine:
+                if mine is None and here is not None and waiting:
+                    index = waiting.popleft()
+                    mine = index, here(index)
+                while waiting and len(at) < helpers:
                     worker = Worker((fd,))
                     selector.register(worker.out, selectors.EVENT_READ, worker)
                     at[worker] = waiting.popleft()
                     _hand(worker, tasks[at[worker]])
-                events = selector.select(1.0)
+                if mine is not None:
+                    answer = next(mine[1], None)
+                    if answer is None:
+                        mine = None
+                    else:
+                        yield mine[0], answer
+                events = selector.select(0 if mine else 1.0) if at else []
                 quiet = [one for one in at if time.monotonic() - one.heard > _SILENCE]
                 for worker in [key.data for key, _ in events] + quiet:
                     if worker not in at:

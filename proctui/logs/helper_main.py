@@ -11,18 +11,15 @@ import marshal
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 if __package__ in (None, ""):
-    sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
+    sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]  # noqa: PTH100, PTH120
     sys.path += sys.argv[1:]
 
 from proctui.errors import BadArgument
-from proctui.logs import batches
-from proctui.logs.layout import Layout
+from proctui.logs.blocks import grep_part, guard
 from proctui.logs.matcher import Matcher
-from proctui.logs.parts import grep_part, guard, scan_part
 
 
 def _read(size: int) -> bytes | None:
@@ -48,7 +45,7 @@ def _requests() -> Any:
         body = _read(int.from_bytes(head, "big")) if head is not None else None
         if body is None:
             return
-        yield marshal.loads(body)  # noqa: S302
+        yield marshal.loads(body)
 
 
 def main() -> None:
@@ -79,22 +76,31 @@ def main() -> None:
 
 def _answer(request: dict[str, Any], matcher_of: Any) -> None:
     kind = request["op"]
-    if kind == "match":
-        for answer in batches.match_lines(request, matcher_of):
-            _write(answer)
-        return
-    if kind == "find":
-        for answer in batches.find_lines(request, matcher_of):
+    if kind in ("match", "find"):
+        from proctui.logs import batches
+
+        work = batches.match_lines if kind == "match" else batches.find_lines
+        for answer in work(request, matcher_of):
             _write(answer)
         return
     matcher = matcher_of(request["pattern"])
     switch = guard(matcher is not None and matcher.dangerous)
+    if kind == "lines":
+        assert matcher is not None
+        switch(True)
+        found = matcher.lines(request["data"])
+        switch(False)
+        _write(("lines", found))
+        return
     if kind == "grep":
         assert matcher is not None
         answers = grep_part(
             request["fd"], request["begin"], request["end"], matcher, request["invert"], switch
         )
     else:
+        from proctui.logs.layout import Layout
+        from proctui.logs.parts import scan_part
+
         answers = scan_part(
             request["fd"],
             request["begin"],

@@ -98,9 +98,13 @@ class Layout:
                 and (stamp.zone or b"")[:1].isalpha() == (self.zone or b"")[:1].isalpha()
             )
             if stamp.level is not None:
-                return Verdict(True, True, fast, True, levels.letter_level(stamp.level), after, False)
+                return Verdict(
+                    True, True, fast, True, levels.letter_level(stamp.level), after, False
+                )
             if stamp.format.name == "apache" and whole:
-                return Verdict(True, True, fast, True, levels.status_level(line, after), after, False)
+                return Verdict(
+                    True, True, fast, True, levels.status_level(line, after), after, False
+                )
         elif not first.strip() or (whole and _INNER.match(line)):
             return Verdict(False, False, False, True, levels.UNKNOWN, 0, True)
         level, end = levels.field_level(line, after, min(after + 160, len(line)))
@@ -155,7 +159,9 @@ def detect(samples: list[bytes], reference: float) -> Layout:
     """Find the layout from samples of a log: its beginning, middle and end."""
     lines: list[bytes] = []
     for sample in samples:
-        lines += [line[:2048] for line in clean(sample).split(b"\n")[:_SAMPLE_LINES] if line.strip()]
+        lines += [
+            line[:2048] for line in clean(sample).split(b"\n")[:_SAMPLE_LINES] if line.strip()
+        ]
     outer = [line for line in lines if not _INNER.match(line) and MARK not in line]
     if outer and sum(1 for line in lines if _is_json(line)) * 2 > len(outer):
         return _detect_json(lines, reference)
@@ -196,7 +202,11 @@ def detect(samples: list[bytes], reference: float) -> Layout:
 
 
 def _is_json(line: bytes) -> bool:
-    return line.startswith(b"{") and line.rstrip().endswith(b"}") and b'":' in line.replace(b'" :', b'":')
+    return (
+        line.startswith(b"{")
+        and line.rstrip().endswith(b"}")
+        and b'":' in line.replace(b'" :', b'":')
+    )
 
 
 def _believable(stamp: Stamp | None) -> bool:
@@ -217,6 +227,13 @@ def _detect_json(lines: list[bytes], reference: float) -> Layout:
     dated = sum(1 for line in lines if JSON_TIME.search(line))
     has_level = any(levels.JSON_LEVEL.search(line) for line in lines)
     return Layout(
-        True, "json" if dated else None, 0, 32, None, "parsed" if has_level else "keyword",
-        dated > 0, 60, reference,
+        True,
+        "json" if dated else None,
+        0,
+        32,
+        None,
+        "parsed" if has_level else "keyword",
+        dated > 0,
+        60,
+        reference,
     )

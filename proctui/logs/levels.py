@@ -47,11 +47,24 @@ _LOWER = (
 )
 _AHEAD = rb"(?=[\s\])>|:,;/\-\"]|$)"
 _FIELD = re.compile(
-    rb"(?:^|(?<=[\s\[(<|:=/\-\"]))(?:" + _UPPER + rb")" + _AHEAD
-    + rb"|(?:level|lvl|severity|loglevel|levelname)[=:]\"?(?:" + _UPPER + rb"|" + _LOWER + rb")\b"
-    + rb"|[\[(<](?:\w{1,32}:)?(?:" + _LOWER + rb")[\])>]"
-    + rb"|(?:^|(?<=[\s|]))(?:" + _LOWER + rb")(?=:(?:\s|$)| ?\|| - )"
-    + rb"|^[\s\-:]*(?:" + _LOWER + rb")(?=\s|:|$)"
+    rb"(?:^|(?<=[\s\[(<|:=/\-\"]))(?:"
+    + _UPPER
+    + rb")"
+    + _AHEAD
+    + rb"|(?:level|lvl|severity|loglevel|levelname)[=:]\"?(?:"
+    + _UPPER
+    + rb"|"
+    + _LOWER
+    + rb")\b"
+    + rb"|[\[(<](?:\w{1,32}:)?(?:"
+    + _LOWER
+    + rb")[\])>]"
+    + rb"|(?:^|(?<=[\s|]))(?:"
+    + _LOWER
+    + rb")(?=:(?:\s|$)| ?\|| - )"
+    + rb"|^[\s\-:]*(?:"
+    + _LOWER
+    + rb")(?=\s|:|$)"
 )
 _LETTERS = re.compile(rb"[A-Za-z]+(?=[\])>\"]?$)")
 _FIELDS_BEFORE: Final = 6

@@ -81,9 +81,7 @@ class Matcher:
                 ascii_too = False
             else:
                 try:
-                    self._chunk_bytes = re.compile(
-                        f"(?:{safe.ascii_text})[^\\n]*".encode(), flags
-                    )
+                    self._chunk_bytes = re.compile(f"(?:{safe.ascii_text})[^\\n]*".encode(), flags)
                     ascii_too = True
                 except re.error:
                     ascii_too = False
@@ -170,23 +168,20 @@ class Matcher:
 
 
 def _find_words(hay: bytes, words: list[bytes]) -> Lines:
-    found: Lines = []
-    size = len(hay)
-    nexts = [hay.find(word) for word in words]
-    done = 0
-    while True:
-        near = min((at for at in nexts if at >= 0), default=-1)
-        if near < 0:
-            return found
-        start = hay.rfind(b"\n", done, near) + 1 or done
-        end = hay.find(b"\n", near)
-        if end < 0:
-            end = size
-        found.append((start, end))
-        done = end
-        for index, at in enumerate(nexts):
-            if 0 <= at < end:
-                nexts[index] = hay.find(words[index], end)
+    """Each word on its own, from line to line: two searches in C for a line that has it."""
+    find, rfind = hay.find, hay.rfind
+    hits: dict[int, int] = {}
+    for word in words:
+        at = find(word)
+        while at >= 0:
+            end = find(b"\n", at)
+            if end < 0:
+                hits[len(hay)] = at
+                break
+            hits[end] = at
+            at = find(word, end)
+    ends = sorted(hits) if len(words) > 1 else hits
+    return [(rfind(b"\n", 0, hits[end]) + 1, end) for end in ends]
 
 
 def _line_bounds(chunk: bytes, pattern: Any) -> Lines:

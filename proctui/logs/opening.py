@@ -85,7 +85,9 @@ def file_error(path: str, error: OSError) -> ProctuiError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return NoSuchFile(f"no file {shown}")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return AccessDenied(f"{shown} can't be read: permission denied", "ask its owner, or use sudo")
+        return AccessDenied(
+            f"{shown} can't be read: permission denied", "ask its owner, or use sudo"
+        )
     return BadArgument(f"{shown} can't be read: {os.strerror(error.errno or 0)}")
 
 
@@ -129,11 +131,15 @@ def open_log(path: object, *, stdin: bool = False) -> OpenLog:
         log.size = log.end
         return log
     fd, status = open_regular(name)
-    log = OpenLog(fd, sanitize(name), 0, status.st_size, status.st_size, status.st_ino, status.st_mtime)
+    log = OpenLog(
+        fd, sanitize(name), 0, status.st_size, status.st_size, status.st_ino, status.st_mtime
+    )
     try:
         head = os.pread(fd, 8, 0)
         if head.startswith(_ZSTD):
-            raise NotSupported(f"{log.path} is compressed with zstd", "decompress it first: zstd -d")
+            raise NotSupported(
+                f"{log.path} is compressed with zstd", "decompress it first: zstd -d"
+            )
         packed = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
         wide = _wide_encoding(head)
         if packed:

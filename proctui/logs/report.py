@@ -18,7 +18,26 @@ __all__ = ["report", "timeline_grain"]
 MAX_TEMPLATES: Final = 200
 _MAX_TRACEBACKS: Final = 200
 _BUCKETS: Final = 120
-_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_STEPS: Final = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    86400,
+)
 
 
 def timeline_grain(samples: list[bytes], layout: Layout, clock: Clock) -> int:
@@ -53,7 +72,9 @@ def report(
             "inode": log.inode,
             "size": log.size,
             "mtime": iso_time(log.mtime),
-            "encoding_errors": total.encoding_errors if not log.encoding_errors else log.encoding_errors,
+            "encoding_errors": total.encoding_errors
+            if not log.encoding_errors
+            else log.encoding_errors,
             "nul_bytes": total.nul_bytes,
         },
         "scanned": {
@@ -93,7 +114,9 @@ def _errors(total: Tally) -> tuple[list[dict[str, Any]], int]:
             "last": {"line": last + 1, "time": iso_time(last_time)},
             "samples": [{"line": line + 1, "text": decode(text)} for line, text in samples],
         }
-        for (name, level), (count, first, first_time, last, last_time, samples) in ranked[:MAX_TEMPLATES]
+        for (name, level), (count, first, first_time, last, last_time, samples) in ranked[
+            :MAX_TEMPLATES
+        ]
     ], other
 
 
@@ -109,7 +132,9 @@ def _tracebacks(total: Tally) -> list[dict[str, Any]]:
             "chained": chained,
             "example": sanitize_lines(text.decode("utf-8", "replace")),
         }
-        for (exception, file, line, func), (count, first, last, chained, text) in ranked[:_MAX_TRACEBACKS]
+        for (exception, file, line, func), (count, first, last, chained, text) in ranked[
+            :_MAX_TRACEBACKS
+        ]
     ]
 
 
@@ -157,5 +182,7 @@ def _gaps(moments: list[int], grain: int) -> list[dict[str, Any]]:
     ]
     return [
         {"from": iso_time(earlier), "to": iso_time(later), "seconds": pause}
-        for pause, earlier, later in sorted(sorted(found, reverse=True)[:20], key=lambda gap: gap[1])
+        for pause, earlier, later in sorted(
+            sorted(found, reverse=True)[:20], key=lambda gap: gap[1]
+        )
     ]

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from proctui.logs import levels
 from proctui.logs.layout import MASK, Layout, Verdict, clean
-from proctui.logs.levels import CRITICAL, ERROR, JSON_LEVEL, UNKNOWN
-from proctui.logs.templates import message_start, template
+from proctui.logs.levels import CRITICAL, ERROR, UNKNOWN
+from proctui.logs.templates import MAX_MESSAGE, message_start, template
 from proctui.logs.times import JSON_TIME, Clock
-from proctui.logs.tracebacks import MARK, example, read_traceback
+from proctui.logs.tracebacks import MARK, Traceback, example, read_traceback
 
 __all__ = ["Scanner", "Tally"]
 
@@ -27,6 +27,7 @@ _TRACES_HELD: Final = 500
 _SAMPLES: Final = 3
 _SAMPLE_BYTES: Final = 600
 _CACHE: Final = 50_000
+_MESSAGE_KEYS: Final = ("message", "msg", "event", "error", "text", "@m")
 
 
 @dataclass
@@ -76,7 +77,14 @@ class Tally:
                 if len(self.errors) >= _TEMPLATES_HELD:
                     self.other += count
                     continue
-                self.errors[key] = [count, first + base, first_time, last + base, last_time, shifted]
+                self.errors[key] = [
+                    count,
+                    first + base,
+                    first_time,
+                    last + base,
+                    last_time,
+                    shifted,
+                ]
             else:
                 entry[0] += count
                 entry[3:5] = last + base, last_time
@@ -99,6 +107,7 @@ class Scanner:
         self.tally = Tally(seen_header=seen_header)
         self._clock = Clock(layout.reference)
         self._cache: dict[bytes, Verdict] = {}
+        self._templates: dict[bytes, bytes] = {}
         self._carry = b""
         primary = layout.primary
         self._key_end = 0
@@ -127,6 +136,11 @@ class Scanner:
     def finish(self) -> Tally:
         carry, self._carry = self._carry, b""
         self._chunk(carry)
+        for entry in self.tally.errors.values():
+            entry[2], entry[4] = (
+                self._seconds(one) if isinstance(one, bytes) else one
+                for one in (entry[2], entry[4])
+            )
         return self.tally
 
     def _count_bytes(self, data: bytes) -> None:
@@ -178,14 +192,12 @@ class Scanner:
             else:
                 special.add(head)
         self._times(lines, heads, slow_dated, fast_lines)
-        marked = MARK in data
-        if special or marked:
-            wanted = [
-                index
-                for index, head in enumerate(heads)
-                if head in special or (marked and MARK in lines[index])
-            ]
-            self._walk(lines, heads, wanted)
+        marks = _marked_lines(data)
+        if special or marks:
+            wanted = [index for index, head in enumerate(heads) if head in special]
+            if marks:
+                wanted = sorted(marks.union(wanted))
+            self._walk(lines, heads, wanted, marks)
         elif lines:
             tally.seen_header = True
 
@@ -221,7 +233,9 @@ class Scanner:
         stamp = self.layout.stamp(line)
         return self._clock.seconds(stamp) if stamp else None
 
-    def _walk(self, lines: list[bytes], heads: list[bytes], wanted: list[int]) -> None:
+    def _walk(
+        self, lines: list[bytes], heads: list[bytes], wanted: list[int], marks: set[int]
+    ) -> None:
         """Look at the lines that need it, in order."""
         layout, tally, cache = self.layout, self.tally, self._cache
         covered = -1
@@ -237,11 +251,9 @@ class Scanner:
             if not verdict.decided:
                 verdict = layout.judge(line, whole=True)
             covered = index
-            trace = MARK in line
-            moment = None
             if verdict.dated:
-                moment = self._dated(line, verdict)
-            if trace:
+                self._dated(line, verdict)
+            if index in marks:
                 covered, known = self._trace(lines, heads, index, verdict, known, counted)
             elif verdict.begins or (not verdict.inner and not (layout.dated and tally.seen_header)):
                 level = verdict.level
@@ -250,14 +262,21 @@ class Scanner:
                 known = verdict.dated or level != UNKNOWN
                 tally.seen_header = tally.seen_header or verdict.begins
                 if level in (ERROR, CRITICAL):
-                    self._error(index, line, verdict.after, level, moment)
+                    message = line[message_start(line, verdict.after) :]
+                    self._count_error(index, line, message, level, line if verdict.dated else None)
 
-    def _dated(self, line: bytes, verdict: Verdict) -> float | None:
-        """The time of a line; counts it if its timestamp stands somewhere unusual."""
-        moment = self._seconds(line)
+    def _dated(self, line: bytes, verdict: Verdict) -> None:
+        """Count an error's time, and any timestamp that stands somewhere unusual."""
+        tally, layout, grain = self.tally, self.layout, self.layout.granularity
+        if verdict.fast and layout.primary is not None:
+            if verdict.level not in (ERROR, CRITICAL):
+                return
+            key = line[layout.column : self._key_end]
+            moment = self._clock.key_seconds(layout.primary, key, layout.zone)
+        else:
+            moment = self._seconds(line)
         if moment is None:
-            return None
-        tally, grain = self.tally, self.layout.granularity
+            return
         bucket = tally.buckets.setdefault(int(moment // grain * grain), [0, 0])
         if not verdict.fast:
             tally.dated += 1
@@ -266,7 +285,6 @@ class Scanner:
             tally.last = moment
         if verdict.level in (ERROR, CRITICAL):
             bucket[1] += 1
-        return moment
 
     def _trace(
         self,
@@ -290,26 +308,39 @@ class Scanner:
                     tally.levels[other.level] -= 1
         elif not known and not (self.layout.dated and tally.seen_header):
             tally.levels[ERROR] += 1
+        self._count_trace(trace, index, lines, index)
+        return trace.end - 1, known
+
+    def _count_trace(self, trace: Traceback, index: int, lines: list[bytes], start: int) -> None:
+        """Count the traceback at ``lines[start]`` as one of line ``index`` of this chunk."""
+        traces = self.tally.traces
         key = trace[1:5]
-        entry = tally.traces.get(key)
-        at = tally.lines + index
+        entry = traces.get(key)
+        at = self.tally.lines + index
         if entry is not None:
             entry[0] += 1
             entry[2] = at
             entry[3] = entry[3] or trace.chained
-        elif len(tally.traces) < _TRACES_HELD:
-            text = example(lines, index, trace.end)
-            tally.traces[key] = [1, at, at, trace.chained, text[:20000]]
-        return trace.end - 1, known
+        elif len(traces) < _TRACES_HELD:
+            text = example(lines, start, trace.end)
+            traces[key] = [1, at, at, trace.chained, text[:20000]]
 
-    def _error(self, index: int, line: bytes, after: int, level: int, moment: float | None) -> None:
-        message = line[message_start(line, after) :]
-        self._count_error(index, line, template(message), level, moment)
+    def _template(self, message: bytes) -> bytes:
+        """Messages that differ in digits alone have one template: it is made once."""
+        masked = message[:MAX_MESSAGE].translate(MASK)
+        known = self._templates.get(masked)
+        if known is None:
+            if len(self._templates) > _CACHE:
+                self._templates.clear()
+            known = self._templates[masked] = template(masked)
+        return known
 
     def _count_error(
-        self, index: int, line: bytes, name: bytes, level: int, moment: float | None
+        self, index: int, line: bytes, message: bytes, level: int, moment: float | bytes | None
     ) -> None:
+        """``moment`` may be the line that holds it: only the first and the last are needed."""
         tally = self.tally
+        name = self._template(message)
         at = tally.lines + index
         entry = tally.errors.get((name, level))
         if entry is None:
@@ -335,8 +366,6 @@ class Scanner:
                 covered = self._between_json(lines, index)
                 continue
             level = levels.keyword_level(line) if keyword else levels.json_level(line)
-            if not keyword and level == UNKNOWN and not JSON_LEVEL.search(line):
-                level = UNKNOWN
             tally.levels[level] += 1
             found = JSON_TIME.search(line)
             moment = self._clock.json_seconds(found) if found else None
@@ -354,32 +383,35 @@ class Scanner:
         if MARK not in lines[index]:
             return index
         trace = read_traceback(lines, index)
-        self._count_trace(trace[1:5], index, trace.chained, example(lines, index, trace.end))
+        self._count_trace(trace, index, lines, index)
         return trace.end - 1
-
-    def _count_trace(
-        self, key: tuple[bytes, bytes, int, bytes], index: int, chained: bool, text: bytes
-    ) -> None:
-        at = self.tally.lines + index
-        entry = self.tally.traces.setdefault(key, [0, at, at, chained, text[:20000]])
-        entry[0] += 1
-        entry[2] = at
-        entry[3] = entry[3] or chained
 
     def _json_error(self, index: int, line: bytes, level: int, moment: float | None) -> None:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
-            entry = {}
-        texts = {key: one for key, one in entry.items() if isinstance(one, str)} if isinstance(entry, dict) else {}
+            entry = None
+        fields = entry if isinstance(entry, dict) else {}
+        texts = {key: one for key, one in fields.items() if isinstance(one, str)}
         for one in texts.values():
-            if "Traceback (most recent call last):" in one:
+            if MARK.decode() in one:
                 parts = one.encode("utf-8", "replace").split(b"\n")
                 start = next(at for at, part in enumerate(parts) if MARK in part)
-                trace = read_traceback(parts, start)
-                text = example(parts, start, trace.end)
-                self._count_trace(trace[1:5], index, trace.chained, text)
+                self._count_trace(read_traceback(parts, start), index, parts, start)
         if level in (ERROR, CRITICAL):
-            named = next((texts[key] for key in ("message", "msg", "event", "error", "text", "@m") if key in texts), None)
+            named = next((texts[key] for key in _MESSAGE_KEYS if key in texts), None)
             message = line if named is None else named.split("\n", 1)[0].encode("utf-8", "replace")
-            self._count_error(index, line, template(message), level, moment)
+            self._count_error(index, line, message, level, moment)
+
+
+def _marked_lines(data: bytes) -> set[int]:
+    """The numbers of the lines that hold a traceback's mark."""
+    found: set[int] = set()
+    number = done = 0
+    at = data.find(MARK)
+    while at >= 0:
+        number += data.count(b"\n", done, at)
+        found.add(number)
+        done = at
+        at = data.find(MARK, at + len(MARK))
+    return found

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["message_start", "template"]
+__all__ = ["MAX_MESSAGE", "message_start", "template"]
 
-_MAX_MESSAGE = 400
+MAX_MESSAGE = 400
 _MAX_TOKENS = 48
 
 _MASK = re.compile(
@@ -33,7 +33,7 @@ def _name(match: re.Match[bytes]) -> bytes:
 
 def template(message: bytes) -> bytes:
     """``failed to open /tmp/x17`` → ``failed to open <path>``; at most 48 words."""
-    masked = _MASK.sub(_name, message[:_MAX_MESSAGE])
+    masked = _MASK.sub(_name, message[:MAX_MESSAGE])
     words = masked.split()
     if len(words) > _MAX_TOKENS:
         words = [*words[:_MAX_TOKENS], b"<rest>"]

@@ -91,7 +91,12 @@ FORMATS: Final = (
     ),
     _format(
         "ctime",
-        rb"\[?" + _DAY + rb" (?P<k>" + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d)" + _FRACTION
+        rb"\[?"
+        + _DAY
+        + rb" (?P<k>"
+        + _MONTH
+        + rb" [ \d]\d \d\d:\d\d:\d\d)"
+        + _FRACTION
         + rb" (?:[A-Z]{3,4} )?(?P<y>\d{4})\]?",
         15,
         12,
@@ -114,9 +119,19 @@ FORMATS: Final = (
         14,
         11,
     ),
-    _format("us", _PREFIX + rb"(?P<k>\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)(?: (?P<z>[AP]M))?", 19, 16, 13),
-    _format("epoch", _PREFIX + rb"(?P<k>\d{10})(?:\.(?P<f>\d{1,9})|(?P<m>\d{3}))?(?=[\s:,|\]\"]|$)", 10, 9, 8),
-    _format("clock", _PREFIX + rb"(?P<k>\d\d:\d\d:\d\d)" + _FRACTION + rb"(?=[\s\]):|]|$)", 8, 5, 2),
+    _format(
+        "us", _PREFIX + rb"(?P<k>\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)(?: (?P<z>[AP]M))?", 19, 16, 13
+    ),
+    _format(
+        "epoch",
+        _PREFIX + rb"(?P<k>\d{10})(?:\.(?P<f>\d{1,9})|(?P<m>\d{3}))?(?=[\s:,|\]\"]|$)",
+        10,
+        9,
+        8,
+    ),
+    _format(
+        "clock", _PREFIX + rb"(?P<k>\d\d:\d\d:\d\d)" + _FRACTION + rb"(?=[\s\]):|]|$)", 8, 5, 2
+    ),
 )
 """Tried in this order; the first that most lines of a file fit is the file's."""
 
@@ -139,7 +154,13 @@ def find_stamp(line: bytes, formats: tuple[Format, ...] = FORMATS) -> Stamp | No
         start = found.start("k")
         fraction = groups.get("f") or groups.get("m")
         return Stamp(
-            one, start, found["k"], fraction, groups.get("z"), groups.get("y"), found.end(),
+            one,
+            start,
+            found["k"],
+            fraction,
+            groups.get("z"),
+            groups.get("y"),
+            found.end(),
             groups.get("l"),
         )
     return None
@@ -162,7 +183,7 @@ class Clock:
         whole = self.key_seconds(stamp.format, stamp.key, stamp.zone, stamp.year)
         if whole is None or stamp.fraction is None:
             return whole
-        return whole + int(stamp.fraction) / 10 ** len(stamp.fraction)
+        return whole + int(stamp.fraction) / 10.0 ** len(stamp.fraction)
 
     def key_seconds(
         self, form: Format, key: bytes, zone: bytes | None = None, year: bytes | None = None
@@ -193,14 +214,15 @@ class Clock:
         if name == "us":
             return _us(key, zone)
         if name in ("syslog", "ctime"):
-            month, day, rest = _MONTHS[key[:3]], key[4:6].strip(), key[7:]
+            month, day, rest = str(_MONTHS[key[:3]]).encode(), key[4:6].strip(), key[7:]
             if year is not None:
-                return _at(None, year, str(month).encode(), day, rest)
-            return self._yearless(str(month).encode(), day, rest)
+                return _at(None, year, month, day, rest)
+            return self._yearless(month, day, rest)
         if name == "klog":
             return self._yearless(key[:2], key[2:4], key[5:])
-        day = datetime.fromtimestamp(self.reference, UTC).astimezone().strftime("%Y %m %d").encode()
-        return _at(None, *day.split(), key)
+        today = datetime.fromtimestamp(self.reference, UTC).astimezone()
+        year, month, date = today.strftime("%Y %m %d").encode().split()
+        return _at(None, year, month, date, key)
 
     def _yearless(self, month: bytes, day: bytes, rest: bytes) -> float:
         year = self._latest.year
@@ -218,7 +240,7 @@ class Clock:
         number = found[2]
         if number is not None:
             digits = len(number.split(b".")[0])
-            return float(number) / 10 ** (digits - 10)
+            return float(number) / 10.0 ** (digits - 10)
         stamp = find_stamp(found[1])
         return self.seconds(stamp) if stamp else None
 

@@ -144,4 +144,10 @@ def example(lines: list[bytes], start: int, end: int) -> bytes:
         return b"\n".join(lines[start:end])
     head, tail = _EXAMPLE_LINES // 3, _EXAMPLE_LINES - _EXAMPLE_LINES // 3
     left_out = end - start - head - tail
-    return b"\n".join([*lines[start : start + head], b"  [%d lines left out]" % left_out, *lines[end - tail : end]])
+    return b"\n".join(
+        [
+            *lines[start : start + head],
+            b"  [%d lines left out]" % left_out,
+            *lines[end - tail : end],
+        ]
+    )

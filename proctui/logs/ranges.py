@@ -1,0 +1,68 @@
+"""Which bytes of a log are looked at, and how they are shared out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from proctui.errors import BadArgument
+from proctui.logs.backward import last_lines_start
+from proctui.logs.opening import OpenLog
+
+if TYPE_CHECKING:
+    from proctui.logs.layout import Layout
+
+__all__ = ["check_count", "cut_parts", "starting_byte"]
+
+
+def check_count(value: object, name: str, lowest: int) -> int:
+    if type(value) is not int or value < lowest:
+        shown = repr(value) if type(value) in (int, float, bool, str) else type(value).__name__
+        raise BadArgument(f"{name} must be an integer of {lowest} or more, not {shown[:80]}")
+    return value
+
+
+def starting_byte(log: OpenLog, last_n_lines: int | None) -> int:
+    """Where the scanned part begins."""
+    if last_n_lines is None:
+        return log.begin
+    return last_lines_start(log.fd, last_n_lines, log.end, log.begin)
+
+
+def cut_parts(log: OpenLog, begin: int, layout: Layout | None, size: int) -> list[tuple[int, int]]:
+    """Cut the scanned part at the beginnings of entries (of lines, where none is near)."""
+    parts = []
+    at = begin
+    while log.end - at > size + size // 4:
+        cut = _entry_after(log, at + size, layout)
+        if cut >= log.end:
+            break
+        parts.append((at, cut))
+        at = cut
+    parts.append((at, log.end))
+    return parts
+
+
+def _entry_after(log: OpenLog, offset: int, layout: Layout | None) -> int:
+    reach = 1 << 16
+    while True:
+        data = os.pread(log.fd, min(reach, log.end - offset), offset)
+        first = data.find(b"\n") + 1
+        if first and layout is None:
+            return offset + first
+        before = data[: max(first - 1, 0)]
+        at = first
+        while first:
+            end = data.find(b"\n", at)
+            if end < 0:
+                break
+            assert layout is not None
+            if layout.may_cut(before, data[at:end]):
+                return offset + at
+            before = data[at:end]
+            at = end + 1
+        if offset + len(data) >= log.end:
+            return log.end
+        if reach >= 1 << 20 and first:
+            return offset + first
+        reach *= 4
