@@ -110,9 +110,7 @@ class Baseline:
             return True
         started = started_at(proc.identity)
         return (
-            started is not None
-            and self._first <= started < self._last
-            and key not in self._members
+            started is not None and self._first <= started < self._last and key not in self._members
         )
 
     def born_before(self, proc: Proc) -> bool:
@@ -122,6 +120,7 @@ class Baseline:
 
     def release(self, identity: Identity) -> bool:
         """Take a process out: it was named as the job, or adopted."""
+        self._during.pop(identity.key, None)
         if self._members.pop(identity.key, None) is None:
             return False
         self.span = self.span._replace(size=len(self._members))

@@ -93,12 +93,14 @@ def special(
     session: Session | None,
     others: Iterable[tuple[Session, Controller]],
     from_job: Callable[[Proc], bool],
+    requester: Identity | None = None,
 ) -> Special:
     """Pid → role and reason for self, ancestors and controllers.
 
     ``from_job`` tells what descends from the watched job.  A controller that
     does, and its chain as far as it does, is one of the job's processes and
-    not special, unless it is the caller or above the caller.
+    not special, unless it is the caller or above the caller.  ``requester``
+    is whom the caller looks for: as untouchable as the caller.
     """
     found: Special = {}
     me = procs.get(own.pid)
@@ -109,6 +111,11 @@ def special(
         found[own.pid] = (Role.SELF, "this is proctui itself")
         for above in chain(procs, me):
             found[above.pid] = (Role.ANCESTOR, f"an ancestor of this process ({own.pid})")
+    asker = None if requester is None else procs.get(requester.pid)
+    if requester is not None and asker is not None and asker.identity.same(requester):
+        words = f"it asked, or it is an ancestor of the process that asked ({asker.pid})"
+        for above in (asker, *chain(procs, asker)):
+            found.setdefault(above.pid, (Role.ANCESTOR, words))
     mine = frozenset(found)
     protected: Special = {}
     for owner, one in others:
@@ -124,7 +131,10 @@ def special(
                 continue
             found.setdefault(
                 above.pid,
-                (Role.ANCESTOR, f"an ancestor of {proc.pid}, the {one.role} of session {owner.label}"),
+                (
+                    Role.ANCESTOR,
+                    f"an ancestor of {proc.pid}, the {one.role} of session {owner.label}",
+                ),
             )
     for pid, entry in protected.items():
         found.setdefault(pid, entry)
@@ -139,5 +149,3 @@ def readable_problem(problems: Iterable[registry.Problem]) -> str | None:
     """The sentence about what in the registries can't be believed, ``None`` if all can."""
     words = [f"{one.path}: {one.reason}" for one in problems]
     return "; ".join(words[:3]) or None
-
-

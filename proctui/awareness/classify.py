@@ -58,7 +58,9 @@ class Classifier:
         lookup: Callable[[Identity], ProcInfo | None] | None = None,
         root: str | None = "/proc",
         own_children: bool = False,
+        requester: Identity | None = None,
     ) -> None:
+        self._requester = requester
         self.lineage = Lineage()
         self.tree = Tree()
         self._own = own
@@ -328,15 +330,17 @@ class Classifier:
         doubtful = bool(weak) or (above is not None and above.passes_doubt)
         if known is not None and (doubtful or known.kind == "adopted"):
             return None
-        if known is not None and known.kind in CERTAIN_KINDS and known.certainty is Certainty.CERTAIN:
+        if (
+            known is not None
+            and known.kind in CERTAIN_KINDS
+            and known.certainty is Certainty.CERTAIN
+        ):
             return None
         if known is not None and known.stuck:
             known.stuck = False
         return self.lineage.latch(proc.identity, kind, words, parent=above, weak=weak)
 
-    def _other(
-        self, truth: Truth, proc: Proc, known: Record | None, wall: float
-    ) -> Record | None:
+    def _other(self, truth: Truth, proc: Proc, known: Record | None, wall: float) -> Record | None:
         """Evidence 1, what the owner or the files say, then marker and group."""
         session = truth.session
         if self._steers(session, proc.identity):
@@ -371,12 +375,18 @@ class Classifier:
             words = (*claim.evidence, "the session's living owner knows it")
             if known is not None and not sure:
                 return None
-            return self._stronger(known, proc, "claim", words, None, weak=not sure)
+            named = claim.evidence[:1] and claim.evidence[0].startswith("named as the job")
+            kind = "named" if named else "claim"
+            return self._stronger(known, proc, kind, words, None, weak=not sure)
         if known is not None:
             return None
         since = int(session.created.boottime * CLOCK_TICKS)
         adopted = any(one.startswith("adopted by ") for one in claim.evidence)
-        if session.kind != "watch" and not adopted and not evidence.born_since(proc.identity, since):
+        if (
+            session.kind != "watch"
+            and not adopted
+            and not evidence.born_since(proc.identity, since)
+        ):
             return None
         words = (*claim.evidence, "recorded in spawned.jsonl only: its owner is gone")
         return self.lineage.latch(proc.identity, "claim", words, weak=True)
@@ -420,7 +430,12 @@ class Classifier:
     ) -> set[int]:
         session = None if self._truth is None else self._truth.session
         new = chains.special(
-            procs, self._own, session, others, lambda proc: self.lineage.get(proc.identity) is not None
+            procs,
+            self._own,
+            session,
+            others,
+            lambda proc: self.lineage.get(proc.identity) is not None,
+            self._requester,
         )
         old, self._special = self._special, new
         due = {pid for pid in old.keys() | new.keys() if old.get(pid) != new.get(pid)}
@@ -470,7 +485,9 @@ class Classifier:
         unchecked = self._unchecked.get(proc.identity.key, ())
         if record is not None:
             return self._spawned(truth, procs, proc, record, unchecked)
-        return Verdict(Role.UNKNOWN, Certainty.CERTAIN, (self._why_unknown(truth, proc),), unchecked)
+        return Verdict(
+            Role.UNKNOWN, Certainty.CERTAIN, (self._why_unknown(truth, proc),), unchecked
+        )
 
     def _spawned(
         self,
@@ -481,7 +498,9 @@ class Classifier:
         unchecked: tuple[str, ...],
     ) -> Verdict:
         if truth.blocked is not None:
-            return Verdict(Role.UNKNOWN, Certainty.CERTAIN, (truth.blocked, *record.words), unchecked)
+            return Verdict(
+                Role.UNKNOWN, Certainty.CERTAIN, (truth.blocked, *record.words), unchecked
+            )
         words = record.words
         certainty = record.certainty
         if record.foreign:

@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import struct
 import sys
@@ -129,7 +128,7 @@ def open_locked_replacement(directory: int, name: str, data: bytes, *, lock: boo
     name, so that there is no moment in which nobody holds it.  The caller
     closes the descriptor (and loses the lock with it: fcntl_locking(2)).
     """
-    temporary = f".{name}.{os.getpid()}.{secrets.token_hex(6)}"
+    temporary = f".{name}.{os.getpid()}.{os.urandom(6).hex()}"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
     try:
@@ -183,6 +182,10 @@ def lock_holder(descriptor: int) -> int | None:
     asked = {"start": 0, "len": 0, "pid": 0, "type": fcntl.F_WRLCK, "whence": os.SEEK_SET}
     packed = struct.pack(layout, *(asked[key] for key in order))
     answer = dict(
-        zip(order, struct.unpack(layout, fcntl.fcntl(descriptor, fcntl.F_GETLK, packed)), strict=True)
+        zip(
+            order,
+            struct.unpack(layout, fcntl.fcntl(descriptor, fcntl.F_GETLK, packed)),
+            strict=True,
+        )
     )
     return None if answer["type"] == fcntl.F_UNLCK else max(0, answer["pid"])

@@ -114,7 +114,9 @@ def locate(pid: int, session_id: str, part: str) -> tuple[str, int] | None:
     wanted = f"/memfd:{_name(session_id, part)} (deleted)"
     known = _places.get((pid, wanted))
     try:
-        for name in [known, *os.listdir(f"/proc/{pid}/fd")] if known else os.listdir(f"/proc/{pid}/fd"):
+        for name in (
+            [known, *os.listdir(f"/proc/{pid}/fd")] if known else os.listdir(f"/proc/{pid}/fd")
+        ):
             path = f"/proc/{pid}/fd/{name}"
             with contextlib.suppress(OSError):
                 if os.readlink(path) == wanted:

@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -80,9 +79,10 @@ def marker_ids(value: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _open_root(root: Path) -> Iterator[int]:
-    with files.open_directory(root.parent) as state, files.open_directory(
-        "sessions", parent=state
-    ) as descriptor:
+    with (
+        files.open_directory(root.parent) as state,
+        files.open_directory("sessions", parent=state) as descriptor,
+    ):
         yield descriptor
 
 
@@ -236,9 +236,7 @@ def load_session(session_id: str) -> Session:
             f"no session {session_id[:80]!r}", "`proctui sessions` lists them with their ids"
         )
     fits = [one for one in found.sessions if one.id.startswith(wanted)]
-    broken = [
-        one for one in found.problems if one.session_id and one.session_id.startswith(wanted)
-    ]
+    broken = [one for one in found.problems if one.session_id and one.session_id.startswith(wanted)]
     if len(fits) + len(broken) > 1:
         names = ", ".join([one.id for one in fits] + [str(one.session_id) for one in broken])
         raise NoSuchSession(f"several sessions begin with {wanted}: {names}", "give more of it")
@@ -289,6 +287,9 @@ def sweep() -> list[str]:
     weeks (at most 200 of them); others go at once.  What can't be believed
     is left for a person to look at.
     """
+    # Not above: it would weigh on every runner.
+    import shutil
+
     removed: list[str] = []
     kept = 0
     for session in scan().sessions:
@@ -300,9 +301,10 @@ def sweep() -> list[str]:
         at = session.ended.wall if session.ended else session.created.wall
         if kept <= _KEEP_COUNT and time.time() - at < _KEEP_SECONDS and _worth_keeping(session):
             continue
-        with contextlib.suppress(files.FileProblem, OSError), _open_root(
-            session.directory.parent
-        ) as registry:
+        with (
+            contextlib.suppress(files.FileProblem, OSError),
+            _open_root(session.directory.parent) as registry,
+        ):
             shutil.rmtree(session.id, dir_fd=registry)
             removed.append(session.id)
     for root in session_roots():

@@ -274,6 +274,4 @@ def from_document(document: object, directory: Path | None = None) -> Session:
 def _controller(raw: object) -> Controller:
     if not isinstance(raw, dict):
         raise ValueError("a controller is an object")
-    return Controller(
-        sanitize(_pick(raw, "role", str))[:40], identity_from_list(raw.get("ident"))
-    )
+    return Controller(sanitize(_pick(raw, "role", str))[:40], identity_from_list(raw.get("ident")))

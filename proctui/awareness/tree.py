@@ -43,7 +43,9 @@ class Tree:
         """The children the kernel knows, in no order."""
         return self._kids.get(pid, ())
 
-    def update(self, procs: Mapping[int, Proc], touched: Iterable[int], gone: Iterable[int]) -> bool:
+    def update(
+        self, procs: Mapping[int, Proc], touched: Iterable[int], gone: Iterable[int]
+    ) -> bool:
         """Take up rows whose parent may have changed; True if any did."""
         dirty = self._dirty
         before = len(dirty)
@@ -82,7 +84,9 @@ class Tree:
             for pid in moved.keys() | self.moved.keys():
                 old, new = self.moved.get(pid), moved.get(pid)
                 if old != new:
-                    self._dirty.update(at for at in (old, new, self.ppids.get(pid)) if at is not None)
+                    self._dirty.update(
+                        at for at in (old, new, self.ppids.get(pid)) if at is not None
+                    )
             self.moved = dict(moved)
         if not self._dirty:
             return
@@ -92,7 +96,9 @@ class Tree:
                 guests.setdefault(parent, []).append(pid)
         children = self.children.copy()
         for parent in self._dirty:
-            kids = [kid for kid in self._kids.get(parent, ()) if self.moved.get(kid, parent) == parent]
+            kids = [
+                kid for kid in self._kids.get(parent, ()) if self.moved.get(kid, parent) == parent
+            ]
             kids += guests.get(parent, ())
             if kids:
                 children[parent] = tuple(sorted(kids))

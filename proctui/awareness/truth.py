@@ -52,7 +52,9 @@ def parse_entry(raw: object) -> Entry:
     if not isinstance(evidence, list) or not all(isinstance(one, str) for one in evidence):
         raise ValueError("an entry has a list of evidence")
     words = tuple(sanitize(one)[:400] for one in evidence[:16])
-    return Entry(identity_from_list(raw.get("identity")), words, Certainty(str(raw.get("certainty"))))
+    return Entry(
+        identity_from_list(raw.get("identity")), words, Certainty(str(raw.get("certainty")))
+    )
 
 
 def claims_of(rows: Iterable[object]) -> dict[Key, Entry]:
@@ -122,16 +124,20 @@ def _from_files(session: Session) -> Truth:
     if session.directory is None:
         return Truth(session, blocked="the session has no files and no living owner")
     try:
-        with files.open_directory(session.directory.parent.parent), files.open_directory(
-            session.directory.parent
-        ), files.open_directory(session.directory) as directory:
+        with (
+            files.open_directory(session.directory.parent.parent),
+            files.open_directory(session.directory.parent),
+            files.open_directory(session.directory) as directory,
+        ):
             baseline = None
             if session.baseline is not None:
                 raw = files.read_private(directory, "baseline.jsonl", SPAWNED_LIMIT)
                 baseline = Baseline.from_bytes(raw)
                 if len(baseline) != session.baseline.size:
                     raise ValueError("the baseline is not the one of the session file")
-            claims = claims_of(_lines(files.read_private(directory, "spawned.jsonl", SPAWNED_LIMIT)))
+            claims = claims_of(
+                _lines(files.read_private(directory, "spawned.jsonl", SPAWNED_LIMIT))
+            )
     except (OSError, files.FileProblem, ValueError, RecursionError) as error:
         return Truth(
             session,
@@ -139,7 +145,10 @@ def _from_files(session: Session) -> Truth:
             " and no living runner holds the truth",
         )
     return Truth(
-        session, baseline, claims, None,
+        session,
+        baseline,
+        claims,
+        None,
         warnings=("the session's owner is gone: what only its files say is likely, not certain",),
     )
 
@@ -169,7 +178,9 @@ class Follower:
         if self.truth.proof == "memory" and session.runner is not None:
             marks += [memory.locate(session.runner.pid, session.id, part) for part in _PARTS]
         if session.directory is not None:
-            marks += [_stamp(session.directory / name) for name in ("spawned.jsonl", "session.json")]
+            marks += [
+                _stamp(session.directory / name) for name in ("spawned.jsonl", "session.json")
+            ]
         return marks
 
     def refresh(self) -> Truth | None:

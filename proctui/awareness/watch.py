@@ -7,22 +7,24 @@ included.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from typing import Any
 
-from proctui.awareness import cgroup, chains, protect
+from proctui.awareness import behalf, cgroup, chains, protect
 from proctui.awareness.classify import Classifier
 from proctui.awareness.graves import Graves
 from proctui.awareness.select import resolve_session
 from proctui.awareness.session import Session
 from proctui.awareness.truth import Follower, Truth, learn
 from proctui.awareness.view import View
-from proctui.awareness.writer import SessionWriter
+from proctui.awareness.writer import SessionWriter, now
 from proctui.config import Config
 from proctui.config import load as load_config
 from proctui.errors import RefusedError
 from proctui.machine import identity as kernel
+from proctui.machine import stat
 from proctui.machine.history import History
 from proctui.machine.source import open_source
 from proctui.model import Certainty, Identity, Proc, Role, Snapshot, Source
@@ -72,6 +74,7 @@ class Watch:
             lookup=source.info,
             root="/proc" if live else None,
             own_children=own_children,
+            requester=behalf.requester() if live else None,
         )
         self._graves = Graves(exits=exits and live)
         self._history = None if history == 0 else History(history or self.config.dashboard.history)
@@ -168,7 +171,9 @@ class Watch:
             return self._controllers.all()
         session = truth.session
         proven = truth.proof is not None
-        found = [entry for entry in self._controllers.all() if not (proven and entry[0].id == session.id)]
+        found = [
+            entry for entry in self._controllers.all() if not (proven and entry[0].id == session.id)
+        ]
         if proven:
             found += [(session, one) for one in chains.controllers_of(session)]
         return found
@@ -225,7 +230,9 @@ class Watch:
         for other in self._controllers.sessions:
             if other.id == session.id or not other.owner_alive or other.kind not in ("run", "demo"):
                 continue
-            heads = {one.key for one in (other.runner, other.keeper, other.leader) if one is not None}
+            heads = {
+                one.key for one in (other.runner, other.keeper, other.leader) if one is not None
+            }
             if heads & line:
                 return frozenset(heads)
         return None
@@ -241,9 +248,7 @@ class Watch:
             and row.identity.same(leader)
             and not _is_zombie(row)
         )
-        running = frozenset(
-            pid for pid in self._job if not _is_zombie(snapshot.procs[pid])
-        )
+        running = frozenset(pid for pid in self._job if not _is_zombie(snapshot.procs[pid]))
         if not alive or leader is None:
             return alive, running
         below = self._classifier.tree.below(leader.pid)
@@ -258,11 +263,11 @@ class Watch:
         assert writer is not None
         for pid in self._job:
             verdict = verdicts[pid]
-            writer.record_spawned(
-                snapshot.procs[pid].identity, verdict.evidence, verdict.certainty
-            )
+            writer.record_spawned(snapshot.procs[pid].identity, verdict.evidence, verdict.certainty)
         living = {snapshot.procs[pid].identity.key for pid in self._job}
-        writer.forget([one.identity.key for one in writer.spawned() if one.identity.key not in living])
+        writer.forget(
+            [one.identity.key for one in writer.spawned() if one.identity.key not in living]
+        )
         writer.flush()
 
     def _warnings(self, snapshot: Snapshot) -> tuple[str, ...]:
@@ -301,6 +306,8 @@ def open_watch(
     """
     session = resolve_session(session_id, signalling=signalling)
     truth = None if session is None else learn(session)
+    if truth is None and own_children:
+        truth = _of_the_caller()
     if signalling and truth is not None and truth.blocked is not None:
         raise RefusedError(truth.blocked, "nothing is signalled on the word of such files")
     return Watch(
@@ -313,3 +320,27 @@ def open_watch(
     )
 
 
+def _of_the_caller() -> Truth:
+    """Without any session a program still knows its own children, and nobody else."""
+    own = kernel.own()
+    session = Session(
+        id="0" * 32,
+        label="this process",
+        uid=os.geteuid(),
+        boot_id=own.boot_id,
+        pidns=own.pidns,
+        created=now(),
+        kind="library",
+        leader=own,
+        runner=own,
+        tty=_own_terminal(),
+    )
+    return Truth(session, None, {}, "own")
+
+
+def _own_terminal() -> int | None:
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            return stat.parse(file.read(4096)).tty
+    except (OSError, ValueError):
+        return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -98,7 +97,7 @@ def create_session(
     """
     own = kernel.own()
     inside = os.environ.get(MARKER_VARIABLE, "").rpartition(":")[2]
-    name = session_id or secrets.token_hex(16)
+    name = session_id or os.urandom(16).hex()
     session = Session(
         id=name,
         label=sanitize(label)[:200],
@@ -146,7 +145,8 @@ def _prepare(state: Path, session: Session, *, lock: bool) -> tuple[Session, int
             os.mkdir(hidden, 0o700, dir_fd=registry)
             try:
                 directory = os.open(
-                    hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                    hidden,
+                    os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
                     dir_fd=registry,
                 )
                 try:
@@ -338,9 +338,10 @@ class SessionWriter:
         directory = self._session.directory
         self.end()
         if directory is not None:
-            with contextlib.suppress(OSError, files.FileProblem), files.open_directory(
-                directory.parent
-            ) as registry:
+            with (
+                contextlib.suppress(OSError, files.FileProblem),
+                files.open_directory(directory.parent) as registry,
+            ):
                 _remove(registry, directory.name)
 
     def _part(self, name: str) -> Published:
