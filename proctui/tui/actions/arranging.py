@@ -1,0 +1,88 @@
+"""Actions that change how things are shown: tree, sort, tags, follow, pause."""
+
+from __future__ import annotations
+
+from proctui.tui.screens.base import PaneScreen
+
+__all__ = ["ArrangeActions"]
+
+
+class ArrangeActions(PaneScreen):
+    """The tree's order, folds, tags and scope."""
+
+    paused = False
+
+    def action_toggle_tree(self) -> None:
+        self.processes.change(tree=not self.processes.outline.options.tree)
+
+    def action_toggle_machine(self) -> None:
+        if self.view is not None and self.view.session is None:
+            self.say("There is no job: this is the whole machine. proctui run -- CMD starts one.")
+            return
+        self.processes.change(machine=not self.processes.outline.options.machine)
+
+    def action_unfold(self) -> None:
+        self.processes.unfold()
+
+    def action_fold(self) -> None:
+        self.processes.fold()
+
+    def action_fold_all(self) -> None:
+        self.processes.fold_all()
+
+    def action_follow(self) -> None:
+        if self.active == "log":
+            self.log_pane.following = not self.log_pane.following
+            if self.log_pane.following:
+                self.log_pane.move_end()
+            return
+        self.processes.follow = not self.processes.follow
+        self.processes.change()
+
+    def action_sort(self, by: str) -> None:
+        self.processes.sort_by(by)
+
+    def action_sort_step(self, step: int) -> None:
+        self.processes.sort_step(step)
+
+    def action_sort_invert(self) -> None:
+        self.processes.change(inverted=not self.processes.outline.options.inverted)
+
+    def action_choose_sort(self) -> None:
+        from proctui.tui.rows import SORTS
+        from proctui.tui.screens.choose import ChooseScreen
+
+        entries = [(name, title, "") for name, (title, _value, _down) in SORTS.items()]
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.processes.change(sort=name, inverted=False)
+
+        screen = ChooseScreen("Sort by", entries, self.processes.outline.options.sort)
+        self.app.push_screen(screen, chosen)
+
+    def action_tag(self) -> None:
+        self.processes.toggle_tag()
+
+    def action_tag_subtree(self) -> None:
+        self.processes.toggle_tag(subtree=True)
+
+    def action_untag(self) -> None:
+        self.processes.clear_tags()
+
+    def action_copy(self) -> None:
+        """Copy the line under the cursor by OSC 52."""
+        pane = self.active_pane
+        if pane is self.processes:
+            identity = self.processes.selected_identity()
+            text = "" if identity is None else str(identity)
+        else:
+            text = pane.plain(pane.cursor) if pane.length() else ""
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.say(f"Copied: {text[:60]}")
+
+    def action_redraw(self) -> None:
+        for name in self.visible_panes():
+            self.pane(name).notify_style_update()
+        self.refresh(repaint=True, layout=True)

@@ -1,0 +1,215 @@
+"""Every key of the dashboard, declared once: the screen, the footer and the help read it here.
+
+The id is what ``[keys]`` of the configuration maps to other keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+__all__ = ["GROUPS", "KEYS", "Context", "Key", "applies", "footer_keys", "key_label", "to_bindings"]
+
+GROUPS = {
+    "move": "Moving",
+    "find": "Finding",
+    "tree": "Tree",
+    "sort": "Sorting",
+    "tag": "Tagging",
+    "act": "Acting",
+    "debug": "Debugging",
+    "time": "Time",
+    "app": "proctui",
+}
+
+
+@dataclass(frozen=True)
+class Key:
+    """``keys`` as Textual names them; ``weight`` orders the footer, 0 keeps it out of it."""
+
+    id: str
+    keys: str
+    action: str
+    label: str
+    tooltip: str
+    weight: int = 0
+    panes: str = ""
+
+    @property
+    def group(self) -> str:
+        return self.id.partition(".")[0]
+
+
+KEYS = (
+    Key("move.up", "up,k", "move(-1)", "Up", "One line up (k never kills)"),
+    Key("move.down", "down,j", "move(1)", "Down", "One line down"),
+    Key("move.page_up", "pageup", "page(-1)", "Page up", "One page up"),
+    Key("move.page_down", "pagedown", "page(1)", "Page down", "One page down"),
+    Key("move.home", "home", "home", "Top", "To the first line"),
+    Key("move.end", "end", "end", "Bottom", "To the last line"),
+    Key("move.left", "left", "sideways(-1)", "Left", "Fold, previous tab, or scroll left"),
+    Key("move.right", "right", "sideways(1)", "Right", "Unfold, next tab, or scroll right"),
+    Key("move.next_pane", "tab", "next_pane(1)", "Pane", "Go to the next pane", 82),
+    Key("move.previous_pane", "shift+tab", "next_pane(-1)", "Back a pane", "Go to the pane before"),
+    Key("move.zoom", "z", "zoom", "Zoom", "Give the pane the whole screen, or take it back", 40),
+    Key("find.search", "slash,f3", "search", "Search", "Find a line in this pane", 70, "lines"),
+    Key("find.filter", "backslash,f4", "filter", "Filter", "Show only what matches", 72, "lines"),
+    Key("find.next", "n", "find(1)", "Next", "Next line that matches", 0, "lines"),
+    Key("find.previous", "N", "find(-1)", "Previous", "The line before that matches", 0, "lines"),
+    Key("tree.flat", "t,f5", "toggle_tree", "Tree/flat", "As a tree, or as a flat list", 44, "processes"),
+    Key("tree.unfold", "plus", "unfold", "Unfold", "Show what is below", 0, "foldable"),
+    Key("tree.fold", "minus", "fold", "Fold", "Hide what is below and show its sum", 0, "foldable"),
+    Key("tree.fold_all", "asterisk", "fold_all", "Fold all", "Fold or unfold everything", 0, "foldable"),
+    Key("tree.machine", "m", "toggle_machine", "Job/machine", "The job alone, or every process", 60, "processes"),
+    Key("tree.follow", "F", "follow", "Follow", "Keep the selected process in sight", 0, "processes log"),
+    Key("sort.choose", "f6", "choose_sort", "Sort", "Choose what the tree is sorted by", 50, "processes"),
+    Key("sort.previous", "less_than_sign", "sort_step(-1)", "Sort left", "Sort by the column before", 0, "processes"),
+    Key("sort.next", "greater_than_sign", "sort_step(1)", "Sort right", "Sort by the next column", 0, "processes"),
+    Key("sort.cpu", "P", "sort('cpu')", "By CPU", "Sort by CPU", 0, "processes"),
+    Key("sort.memory", "M", "sort('memory')", "By memory", "Sort by resident memory", 0, "processes"),
+    Key("sort.time", "T", "sort('time')", "By time", "Sort by CPU time used", 0, "processes"),
+    Key("sort.invert", "I", "sort_invert", "Invert", "Turn the order around", 0, "processes"),
+    Key("tag.toggle", "space", "tag", "Tag", "Tag the process for a kill", 46, "processes"),
+    Key("tag.subtree", "c", "tag_subtree", "Tag subtree", "Tag it and everything below", 0, "processes"),
+    Key("tag.clear", "U", "untag", "Untag all", "Remove every tag", 0, "processes"),
+    Key("act.inspect", "enter", "inspect", "Inspect", "Everything about the process", 90, "processes"),
+    Key("act.kill", "f9,K", "kill", "Kill…", "Plan a kill; nothing is sent before you confirm", 88, "process"),
+    Key("act.strays", "e", "end_strays", "End strays…", "Plan to end every certain stray", 30, "process"),
+    Key("act.copy", "y", "copy", "Copy", "Copy the line to the clipboard (OSC 52)", 20, "lines"),
+    Key("debug.stack", "s", "stack", "Stack", "Stack of the selected process", 80, "process"),
+    Key("debug.stacks", "S", "stacks", "All stacks", "Stacks of the subtree, identical ones merged", 62, "process"),
+    Key("debug.hangs", "h", "hangs", "Hangs", "Who waits for whom, and is it a deadlock", 76, "process"),
+    Key("debug.logs", "l", "logs", "Logs", "Which logs it writes, and what stands there", 74, "process"),
+    Key("debug.threads", "H", "threads", "Threads", "Its threads in the inspector", 42, "process"),
+    Key("time.back", "left_square_bracket", "time(-1)", "Earlier", "Step back in time: every pane shows that moment", 36),
+    Key("time.forward", "right_square_bracket", "time(1)", "Later", "Step forward in time", 0),
+    Key("time.pause", "Z", "pause", "Pause", "Hold the screen; the job goes on", 34),
+    Key("app.redraw", "ctrl+l", "redraw", "Redraw", "Draw the whole screen again"),
+    Key("app.palette", "colon,ctrl+p", "palette", "Commands", "Find any command by its name", 38),
+    Key("app.help", "question_mark,f1", "help", "Help", "What the keys, colours and marks mean", 92),
+    Key("app.suspend", "ctrl+z", "suspend_process", "Suspend", "Back to the shell; fg returns"),
+    Key("app.quit", "q,f10", "quit", "Quit", "Leave; asks what becomes of a job that proctui started", 94),
+    Key("app.back", "escape", "back", "Back", "Undo the last step: filter, zoom, time, pane", 0),
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where the keyboard is; decides which keys apply."""
+
+    pane: str = "processes"
+    selected: bool = True
+    session: bool = True
+    strays: int = 0
+    read_only: bool = False
+    past: bool = False
+    prompt: bool = False
+
+
+_LINES = {"processes", "inspector", "stack", "log"}
+
+
+def applies(key: Key, context: Context) -> bool:
+    """Whether a key does anything here."""
+    if context.read_only and key.id in ("act.kill", "act.strays"):
+        return False
+    if key.id == "act.strays":
+        return context.strays > 0
+    if key.id == "time.forward":
+        return context.past
+    needs = key.panes.split()
+    if not needs:
+        return True
+    if "lines" in needs:
+        return context.pane in _LINES
+    if "foldable" in needs:
+        return context.pane in ("processes", "stack")
+    if "process" in needs:
+        return context.selected
+    if key.id == "act.inspect":
+        return context.selected
+    if key.group in ("tree", "sort", "tag"):
+        return True
+    return context.pane in needs
+
+
+def footer_keys(context: Context) -> list[Key]:
+    """The keys the footer shows, most useful first; those of other panes are left out."""
+    shown = []
+    for key in KEYS:
+        if not key.weight or not applies(key, context):
+            continue
+        if "processes" in key.panes.split() and context.pane != "processes":
+            continue
+        shown.append(key)
+    if context.past:
+        shown.append(next(key for key in KEYS if key.id == "time.forward"))
+        shown.append(next(key for key in KEYS if key.id == "app.back"))
+        return sorted(shown, key=lambda key: -(key.weight or 99))
+    return sorted(shown, key=lambda key: -key.weight)
+
+
+_LABELS = {
+    "slash": "/",
+    "backslash": "\\",
+    "plus": "+",
+    "minus": "-",
+    "asterisk": "*",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "colon": ":",
+    "question_mark": "?",
+    "space": "Space",
+    "enter": "Enter",
+    "escape": "Esc",
+    "tab": "Tab",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+}
+
+
+def key_label(keys: str) -> str:
+    """``"slash,f3"`` → ``"/ F3"``."""
+    return " ".join(_one_label(one.strip()) for one in keys.split(",") if one.strip())
+
+
+def _one_label(key: str) -> str:
+    if key in _LABELS:
+        return _LABELS[key]
+    *modifiers, last = key.split("+")
+    last = _LABELS.get(last, last.upper() if last[:1] == "f" and last[1:].isdigit() else last)
+    if modifiers:
+        return "+".join([*(one.capitalize() for one in modifiers), last.capitalize()])
+    return last
+
+
+def keys_of(key: Key, remapped: Mapping[str, str]) -> str:
+    return remapped.get(key.id, key.keys)
+
+
+def to_bindings() -> list[Binding]:
+    """What Textual needs: ids, tooltips and groups included."""
+    groups = {name: Binding.Group(title) for name, title in GROUPS.items()}
+    return [
+        Binding(
+            key.keys,
+            key.action,
+            key.label,
+            show=bool(key.weight),
+            tooltip=key.tooltip,
+            id=key.id,
+            group=groups[key.group],
+            priority=key.id in ("move.next_pane", "move.previous_pane"),
+        )
+        for key in KEYS
+    ]

@@ -1,0 +1,303 @@
+"""One line of the process tree as text: columns, widths, figures; pure functions.
+
+Styles are names (``"dim"``, ``"stray"``), the widget knows their colours.
+What is outside text here was made harmless where it entered.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from proctui.awareness.view import Tomb, View
+from proctui.model import Certainty, Proc, Role
+from proctui.tui.braille import spark
+from proctui.tui.query import command_of
+from proctui.tui.rows import Line
+from proctui.units import human_bytes, human_seconds
+
+__all__ = ["GLYPHS", "Column", "Marks", "Run", "age_text", "columns_for", "exit_text", "fit", "row"]
+
+Run = tuple[str, str]
+"""Text and the name of its style."""
+
+GLYPHS: dict[str, tuple[str, str]] = {
+    "self": ("◆", "proctui itself"),
+    "ancestor": ("▲", "above proctui: shell, terminal, ssh"),
+    "protected": ("■", "protected"),
+    "baseline": ("·", "was there before the job"),
+    "spawned": ("●", "the job's, certain"),
+    "likely": ("○", "the job's, likely"),
+    "stray": ("✱", "the job's, left its tree"),
+    "unknown": ("?", "no evidence either way"),
+    "dead": ("×", "ended"),
+}
+"""Look → (glyph, meaning): no meaning hangs on colour alone."""
+
+STYLES = {
+    "self": "protected",
+    "ancestor": "protected",
+    "protected": "protected",
+    "baseline": "baseline",
+    "spawned": "spawned",
+    "likely": "spawned",
+    "stray": "stray",
+    "unknown": "unknown",
+    "dead": "dim",
+}
+
+
+class Column(NamedTuple):
+    id: str
+    title: str
+    width: int
+    right: bool
+    sort: str | None
+
+
+_FIXED = {
+    "pid": Column("pid", "PID", 7, True, "pid"),
+    "cpu": Column("cpu", "CPU%", 6, True, "cpu"),
+    "history": Column("history", "HISTORY", 10, False, "cpu"),
+    "rss": Column("rss", "MEM", 6, True, "memory"),
+    "threads": Column("threads", "THR", 4, True, "threads"),
+    "time": Column("time", "TIME", 7, True, "time"),
+    "age": Column("age", "AGE", 4, True, "start"),
+    "state": Column("state", "S", 1, False, "state"),
+}
+_ORDER = ("pid", "cpu", "history", "rss", "threads", "time", "age", "state")
+_WANTED = ("cpu", "pid", "rss", "state", "history", "age", "threads", "time")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is known about processes beside the view, by identity key."""
+
+    tagged: frozenset[object] = frozenset()
+    hung: Mapping[object, str] | None = None
+    names: Mapping[object, str] | None = None
+
+
+def columns_for(width: int) -> list[Column]:
+    """Which columns fit, name first, the command last where there is room for it.
+
+    Widths depend on the pane alone, never on what the rows hold, so nothing
+    jumps while figures change.
+    """
+    name = 16 if width < 60 else 24 if width < 100 else 34
+    left = width - 2 - name
+    chosen: set[str] = set()
+    for wanted in _WANTED:
+        need = _FIXED[wanted].width + 1
+        if left < need:
+            break
+        chosen.add(wanted)
+        left -= need
+    middle = [_FIXED[one] for one in _ORDER if one in chosen]
+    if left >= 16:
+        command = [Column("command", "COMMAND", left - 1, False, None)]
+    else:
+        command, name = [], name + left
+    return [
+        Column("role", "", 1, False, None),
+        Column("name", "NAME", name, False, "name"),
+        *middle,
+        *command,
+    ]
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """``text`` in exactly ``width`` cells; what is cut ends in ``…``."""
+    if text.isascii():
+        length = len(text)
+        if length <= width:
+            return text.rjust(width) if right else text.ljust(width)
+        return text[: width - 1] + "…" if width > 0 else ""
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, max(0, width - 1)) + "…" if width > 0 else ""
+    pad = " " * (width - length)
+    return pad + text if right else text + pad
+
+
+def age_text(seconds: float | None) -> str:
+    """At most four characters and one unit, so that it changes rarely: ``42s 3m 5h 12d``."""
+    if seconds is None:
+        return "?"
+    whole = max(0, int(seconds))
+    for unit, size in (("s", 60), ("m", 60), ("h", 48)):
+        if whole < size:
+            return f"{whole}{unit}"
+        whole //= size if unit != "h" else 24
+    return f"{whole}d" if whole < 1000 else "999d"
+
+
+def look_of(view: View, pid: int) -> str:
+    """Which of :data:`GLYPHS` a living process has."""
+    verdict = view.verdict(pid)
+    if verdict.role is Role.SPAWNED:
+        if pid in view.strays:
+            return "stray"
+        return "likely" if verdict.certainty is Certainty.LIKELY else "spawned"
+    return verdict.role.value
+
+
+def exit_text(code: int | None) -> str:
+    """How something ended: ``exited 0``, ``SIGKILL``; negative codes are signals."""
+    if code is None:
+        return "ended"
+    if code >= 0:
+        return f"exited {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+_STATES = {"R": "good", "D": "bad", "Z": "warn", "T": "warn", "t": "warn", "X": "dim"}
+
+
+def _cpu(value: float | None, width: int) -> Run:
+    if value is None:
+        return ("–".rjust(width), "dim")
+    text = f"{value:.1f}" if value < 9999 else f"{value:.0f}"
+    style = "dim" if value < 0.05 else "hot" if value >= 80 else "figure"
+    return (text.rjust(width), style)
+
+
+def row(
+    view: View,
+    line: Line,
+    columns: Sequence[Column],
+    history: Sequence[float | None],
+    marks: Marks,
+    total: tuple[float, int] | None = None,
+    fresh: bool = False,
+) -> tuple[Run, ...]:
+    """The runs of one line, ``sum(widths) + gaps`` cells together.
+
+    ``total`` is (CPU %, bytes) of what a shut fold hides together with
+    itself; it is shown in its place with ``Σ``.
+    """
+    if line.tomb is not None:
+        return _tomb_row(line, line.tomb, columns)
+    proc = view.snapshot.procs.get(line.pid)
+    if proc is None or proc.identity.key != line.key:
+        return ((fit("", sum(c.width + 1 for c in columns)), "dim"),)
+    look = look_of(view, line.pid)
+    style = "dim" if line.context else STYLES[look]
+    runs: list[Run] = []
+    for column in columns:
+        if column.id == "role":
+            runs.append((GLYPHS[look][0], STYLES[look]))
+        elif column.id == "name":
+            runs += _name(line, proc, look, style, column.width, marks, fresh)
+        else:
+            runs.append(_cell(view, proc, column, history, total, line.context))
+        runs.append((" ", ""))
+    return tuple(runs)
+
+
+def _name(
+    line: Line, proc: Proc, look: str, style: str, width: int, marks: Marks, fresh: bool
+) -> list[Run]:
+    hung = marks.hung.get(line.key) if marks.hung else None
+    name = (marks.names or {}).get(line.key) or proc.name
+    guide = line.guide
+    if line.fold == "shut":
+        guide = guide[:-1] + "▸" if guide else "▸ "
+    note = " hung" if hung == "deadlock-proven" else " hung?" if hung else ""
+    if look == "stray":
+        note += " stray"
+    tag = "▌" if line.key in marks.tagged else ""
+    room = width - len(tag) - len(note)
+    guide = guide if len(guide) < room - 4 else "…" + guide[-max(0, room - 8) :]
+    room -= len(guide)
+    runs: list[Run] = [(tag, "tag")] if tag else []
+    runs.append((guide, "guide"))
+    cut = fit(name, max(0, room))
+    shown = cut.rstrip(" ")
+    runs.append((shown, "fresh" if fresh else style))
+    if note:
+        runs.append((note, "bad" if hung else "stray"))
+    pad = width - len(tag) - len(guide) - cell_len(shown) - len(note)
+    runs.append((" " * max(0, pad), ""))
+    return runs
+
+
+def _cell(
+    view: View,
+    proc: Proc,
+    column: Column,
+    history: Sequence[float | None],
+    total: tuple[float, int] | None,
+    context: bool,
+) -> Run:
+    width = column.width
+    match column.id:
+        case "pid":
+            return (str(proc.pid).rjust(width), "dim" if context else "quiet")
+        case "cpu":
+            if total is not None:
+                return (f"Σ{total[0]:.0f}".rjust(width), "figure" if total[0] >= 0.5 else "dim")
+            return _cpu(proc.cpu, width)
+        case "history":
+            return (spark(history, width, 100.0), "spark")
+        case "rss":
+            if total is not None:
+                return (("Σ" + human_bytes(total[1])).rjust(width), "figure")
+            size = proc.rss
+            return (human_bytes(size).rjust(width), "figure" if size else "dim")
+        case "threads":
+            count = proc.threads
+            text = "?" if count is None else str(count)
+            return (text.rjust(width), "dim" if count in (0, 1, None) else "figure")
+        case "time":
+            if proc.user_time is None or proc.system_time is None:
+                return ("?".rjust(width), "dim")
+            used = proc.user_time + proc.system_time
+            return (human_seconds(used).rjust(width), "dim" if used < 0.05 else "quiet")
+        case "age":
+            age = None if proc.started is None else view.snapshot.wall - proc.started
+            return (age_text(age).rjust(width), "quiet")
+        case "state":
+            return (proc.state[:1].ljust(width), _STATES.get(proc.state, "dim"))
+        case _:
+            text = command_of(view, proc)
+            return (fit(text or f"[{proc.name}]", width), "dim" if context else "quiet")
+
+
+def _tomb_row(line: Line, tomb: Tomb, columns: Sequence[Column]) -> tuple[Run, ...]:
+    runs: list[Run] = []
+    ending = exit_text(tomb.exit)
+    for column in columns:
+        width = column.width
+        match column.id:
+            case "role":
+                runs.append((GLYPHS["dead"][0], "dim"))
+            case "name":
+                name = fit(line.guide + tomb.name, max(0, width - len(ending) - 1)).rstrip()
+                bad = tomb.exit not in (None, 0)
+                runs.append((name + " ", "dim"))
+                runs.append((fit(ending, width - cell_len(name) - 1), "warn" if bad else "dim"))
+            case "pid":
+                runs.append((str(line.pid).rjust(width), "dim"))
+            case "rss":
+                runs.append((human_bytes(tomb.peak_rss).rjust(width), "dim"))
+            case "time":
+                runs.append((human_seconds(tomb.cpu_seconds).rjust(width), "dim"))
+            case "age":
+                runs.append((age_text(tomb.lifetime).rjust(width), "dim"))
+            case "command":
+                lived = human_seconds(tomb.lifetime)
+                used = human_seconds(tomb.cpu_seconds)
+                peak = human_bytes(tomb.peak_rss)
+                runs.append((fit(f"lived {lived}, CPU {used}, peak {peak}", width), "dim"))
+            case _:
+                runs.append((" " * width, ""))
+        runs.append((" ", ""))
+    return tuple(runs)

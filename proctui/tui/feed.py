@@ -1,0 +1,97 @@
+"""The sampling worker: one look, one message, at a pace it can hold."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from textual.message import Message
+
+from proctui.awareness.view import View
+from proctui.tui.background import in_thread
+
+__all__ = ["Feed", "Pace", "Tick", "Watching"]
+
+SLOWEST = 16
+
+
+class Watching(Protocol):
+    """What the dashboard needs of :class:`proctui.awareness.watch.Watch`."""
+
+    def tick(self) -> View: ...
+
+    def look(self) -> View: ...
+
+    def close(self) -> None: ...
+
+
+class Tick(Message):
+    """One view; a newer one takes the place of one that was not handled yet."""
+
+    def __init__(self, view: View, *, slowed: int) -> None:
+        super().__init__()
+        self.view = view
+        self.slowed = slowed
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Tick)
+
+
+class Pace:
+    """How long to wait between two looks.
+
+    Three looks in a row that take more than half of the interval double it;
+    eight that would fit easily into half of it halve it again.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.factor = 1
+        self._late = 0
+        self._easy = 0
+
+    @property
+    def current(self) -> float:
+        return self.interval * self.factor
+
+    def after(self, busy: float) -> float:
+        """Take how many seconds a look took; the seconds to wait before the next."""
+        if busy > self.current * 0.5:
+            self._late, self._easy = self._late + 1, 0
+        elif busy < self.current * 0.15:
+            self._late, self._easy = 0, self._easy + 1
+        else:
+            self._late = self._easy = 0
+        if self._late >= 3 and self.factor < SLOWEST:
+            self.factor, self._late = self.factor * 2, 0
+        elif self._easy >= 8 and self.factor > 1:
+            self.factor, self._easy = self.factor // 2, 0
+        return max(0.05, self.current - busy)
+
+
+class Feed:
+    """Runs as the one async sampling worker of the dashboard."""
+
+    def __init__(self, watch: Watching, interval: float) -> None:
+        self.watch = watch
+        self.pace = Pace(interval)
+        self._now = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Look at once instead of at the next tick."""
+        self._now.set()
+
+    async def run(self, deliver: Callable[[Tick], object]) -> None:
+        """Look and deliver until cancelled."""
+        while True:
+            began = time.monotonic()
+            view = await in_thread(self.watch.tick)
+            deliver(Tick(view, slowed=self.pace.factor))
+            pause = self.pace.after(time.monotonic() - began)
+            try:
+                await asyncio.wait_for(self._now.wait(), pause)
+            except TimeoutError:
+                continue
+            self._now.clear()

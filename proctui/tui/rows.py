@@ -1,0 +1,313 @@
+"""Which processes the tree shows, in which order: a view in, lines out.
+
+Knows nothing of the screen.  A line is built for every process that is
+shown, but only from what its place needs (pid, guides, fold); its figures
+are looked up when it is painted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from proctui.awareness.view import Tomb, View
+from proctui.model import Proc, Role
+from proctui.tui.query import Query
+
+__all__ = ["SORTS", "Key", "Line", "Options", "Outline", "sort_value"]
+
+Key = tuple[str, int, str, int | None]
+
+TOMB_SECONDS = 30.0
+"""How long a dead process of the job stays in the tree."""
+
+
+class Line(NamedTuple):
+    """One line: ``guide`` are the tree's branches before the name.
+
+    ``fold`` is ``"open"`` or ``"shut"`` where there is something below,
+    else empty; ``context`` marks a line that is only there to hold others.
+    """
+
+    pid: int
+    key: Key
+    guide: str = ""
+    fold: str = ""
+    context: bool = False
+    tomb: Tomb | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the tree is to be shown; a change of it builds the lines anew."""
+
+    tree: bool = True
+    machine: bool = False
+    sort: str = "start"
+    inverted: bool = False
+    query: Query | None = None
+    folded: frozenset[Key] = field(default_factory=frozenset)
+    focus: Key | None = None
+
+
+def _cpu(_view: View, proc: Proc) -> float:
+    return proc.cpu or 0.0
+
+
+def _used(_view: View, proc: Proc) -> float:
+    return (proc.user_time or 0.0) + (proc.system_time or 0.0)
+
+
+def _rss(_view: View, proc: Proc) -> float:
+    return proc.rss or 0
+
+
+def _threads(_view: View, proc: Proc) -> float:
+    return proc.threads or 0
+
+
+SORTS: dict[str, tuple[str, Callable[[View, Proc], float | str], bool]] = {
+    "start": ("start", lambda _view, proc: (proc.started or 0.0), False),
+    "pid": ("PID", lambda _view, proc: proc.pid, False),
+    "name": ("name", lambda _view, proc: proc.name.lower(), False),
+    "cpu": ("CPU", _cpu, True),
+    "memory": ("memory", _rss, True),
+    "time": ("CPU time", _used, True),
+    "threads": ("threads", _threads, True),
+    "state": ("state", lambda _view, proc: proc.state, False),
+}
+"""Column id → (title, value, largest first).  ``start`` is the tree's own order."""
+
+SUMMED = frozenset({"cpu", "memory", "time", "threads"})
+
+
+def sort_value(sort: str, view: View, proc: Proc) -> float | str:
+    return SORTS[sort][1](view, proc)
+
+
+class Outline:
+    """The lines of one tree, kept from tick to tick and rebuilt only where needed."""
+
+    def __init__(self) -> None:
+        self.options = Options()
+        self.lines: list[Line] = []
+        self.index: dict[Key, int] = {}
+        self._view: View | None = None
+        self._built: Options | None = None
+        self._tombs: tuple[Tomb, ...] = ()
+        self.builds = 0
+
+    def update(self, view: View) -> bool:
+        """Take a new view; whether the lines are other ones than before."""
+        before = self._view
+        self._view = view
+        tombs = tuple(
+            tomb
+            for tomb in view.tombs
+            if tomb.role is Role.SPAWNED and view.snapshot.wall - tomb.died < TOMB_SECONDS
+        )
+        if before is not None and not self._stale(before, view, tombs):
+            return False
+        self._tombs = tombs
+        return self._build(view)
+
+    def set(self, **changes: object) -> bool:
+        """Change options; whether the lines changed."""
+        self.options = replace(self.options, **changes)  # type: ignore[arg-type]
+        return self._build(self._view) if self._view is not None else False
+
+    def _stale(self, before: View, view: View, tombs: tuple[Tomb, ...]) -> bool:
+        options = self.options
+        if options is not self._built or tombs != self._tombs:
+            return True
+        if options.sort in SUMMED or options.sort == "state":
+            return True
+        if options.query is not None and options.query.dynamic:
+            return True
+        if options.machine and (view.snapshot.born or view.snapshot.died):
+            return True
+        return (
+            view.job is not before.job and view.job != before.job
+        ) or view.children is not before.children
+
+    def _build(self, view: View | None) -> bool:
+        if view is None:
+            return False
+        self._built = self.options
+        self.builds += 1
+        lines = self._tree(view) if self.options.tree else self._flat(view)
+        if lines == self.lines:
+            return False
+        self.lines = lines
+        self.index = {line.key: at for at, line in enumerate(lines)}
+        return True
+
+    def shown(self, view: View) -> set[int]:
+        """The pids in scope, before the filter: the job with its chain, or the machine."""
+        procs = view.snapshot.procs
+        if self.options.machine or view.session is None:
+            pids = set(procs)
+        else:
+            pids = set(view.job) | set(_chain(view))
+        focus = self.options.focus
+        if focus is not None and focus[1] in procs and procs[focus[1]].identity.key == focus:
+            pids &= {focus[1], *view.descendants(focus[1])}
+        return pids
+
+    def _matching(self, view: View, pids: set[int]) -> set[int]:
+        query = self.options.query
+        if query is None:
+            return pids
+        procs = view.snapshot.procs
+        return {pid for pid in pids if pid in procs and query.matches(view, procs[pid])}
+
+    def _flat(self, view: View) -> list[Line]:
+        procs = view.snapshot.procs
+        pids = self._matching(view, self.shown(view))
+        ordered = self._ordered(view, [procs[pid] for pid in pids if pid in procs], {})
+        lines = [Line(proc.pid, proc.identity.key) for proc in ordered]
+        return lines + [Line(t.identity.pid, t.identity.key, tomb=t) for t in self._tombs]
+
+    def _ordered(self, view: View, procs: list[Proc], sums: dict[int, float]) -> list[Proc]:
+        sort = self.options.sort
+        _title, value, largest = SORTS[sort]
+        reverse = largest != self.options.inverted
+        if sums:
+            return sorted(procs, key=lambda p: (sums.get(p.pid, 0.0), -p.pid), reverse=reverse)
+        sign = -1 if reverse else 1
+        return sorted(procs, key=lambda p: (value(view, p), sign * p.pid), reverse=reverse)
+
+    def _tree(self, view: View) -> list[Line]:
+        pids = self.shown(view)
+        matching = self._matching(view, pids)
+        context: set[int] = set()
+        if len(matching) != len(pids):
+            for pid in matching:
+                for above in view.ancestors(pid):
+                    if above in matching or above in context or above not in pids:
+                        break
+                    context.add(above)
+        return _Walk(self, view, matching, context, self._tombs).lines()
+
+
+def _chain(view: View) -> list[int]:
+    """From the leader up to the first ancestor of ours: where the job hangs."""
+    session = view.session
+    leader = session.leader if session is not None else None
+    if leader is None or leader.pid not in view.snapshot.procs:
+        return []
+    chain: list[int] = []
+    for pid in view.ancestors(leader.pid):
+        if pid == 1:
+            break
+        chain.append(pid)
+        if view.role(pid) is Role.ANCESTOR:
+            return chain
+    return chain[:2]
+
+
+class _Walk:
+    """One walk over the tree; every process once, cycles and lost parents included."""
+
+    def __init__(
+        self,
+        outline: Outline,
+        view: View,
+        matching: set[int],
+        context: set[int],
+        tombs: Iterable[Tomb],
+    ) -> None:
+        self.outline = outline
+        self.view = view
+        self.procs = view.snapshot.procs
+        self.context = context
+        self.members = (matching | context) & set(self.procs)
+        self.dead: dict[int | None, list[Tomb]] = {}
+        for tomb in tombs:
+            under = tomb.parent if tomb.parent in self.members else None
+            self.dead.setdefault(under, []).append(tomb)
+        self.sums = self._sums() if outline.options.sort in SUMMED else {}
+        self.out: list[Line] = []
+        self.seen: set[int] = set()
+
+    def lines(self) -> list[Line]:
+        members, view = self.members, self.view
+        roots = [pid for pid in members if view.parent(pid) not in members]
+        self._descend(self._sorted(roots), self.dead.get(None, []), "", top=True)
+        lost = members - self.seen - self._hidden()
+        if lost:
+            self._descend(self._sorted(list(lost)), [], "", top=True)
+        return self.out
+
+    def _hidden(self) -> set[int]:
+        """What stands below a shut fold."""
+        hidden: set[int] = set()
+        for line in self.out:
+            if line.fold == "shut":
+                hidden.update(self.view.descendants(line.pid))
+        return hidden
+
+    def _sums(self) -> dict[int, float]:
+        """Own figure and all below it; children are added before their parents."""
+        value = SORTS[self.outline.options.sort][1]
+        sums = {pid: float(value(self.view, self.procs[pid])) for pid in self.members}
+        order: list[int] = []
+        seen: set[int] = set()
+        queue = [pid for pid in self.members if self.view.parent(pid) not in self.members]
+        for pid in queue:
+            if pid in seen:
+                continue
+            seen.add(pid)
+            order.append(pid)
+            queue.extend(c for c in self.view.children.get(pid, ()) if c in sums)
+        for pid in reversed(order):
+            parent = self.view.parent(pid)
+            if parent is not None and parent in sums and parent in seen:
+                sums[parent] += sums[pid]
+        return sums
+
+    def _sorted(self, pids: list[int]) -> list[int]:
+        options = self.outline.options
+        if options.sort == "start":
+            pids.sort(reverse=options.inverted, key=self._start)
+            return pids
+        ordered = self.outline._ordered(self.view, [self.procs[pid] for pid in pids], self.sums)
+        return [proc.pid for proc in ordered]
+
+    def _start(self, pid: int) -> tuple[int, int]:
+        ticks = self.procs[pid].identity.start_ticks
+        return (ticks or 0, pid)
+
+    def _descend(self, pids: list[int], tombs: list[Tomb], prefix: str, *, top: bool) -> None:
+        folded = self.outline.options.folded
+        children = self.view.children
+        stack: list[tuple[int | Tomb, str, str]] = []
+
+        def push(level: list[int], dead: list[Tomb], before: str, at_top: bool) -> None:
+            entries: list[int | Tomb] = [*level, *dead]
+            for at in range(len(entries) - 1, -1, -1):
+                if at_top:
+                    stack.append((entries[at], "", ""))
+                elif at == len(entries) - 1:
+                    stack.append((entries[at], before + "└─ ", before + "   "))
+                else:
+                    stack.append((entries[at], before + "├─ ", before + "│  "))
+
+        push(pids, tombs, prefix, top)
+        while stack:
+            entry, guide, below = stack.pop()
+            if isinstance(entry, Tomb):
+                key = entry.identity.key
+                self.out.append(Line(entry.identity.pid, key, guide, tomb=entry))
+                continue
+            if entry in self.seen:
+                continue
+            self.seen.add(entry)
+            key = self.procs[entry].identity.key
+            kids = [c for c in children.get(entry, ()) if c in self.members and c not in self.seen]
+            dead = self.dead.get(entry, [])
+            fold = "" if not kids and not dead else "shut" if key in folded else "open"
+            self.out.append(Line(entry, key, guide, fold, entry in self.context))
+            if fold == "open":
+                push(self._sorted(kids) if len(kids) > 1 else kids, dead, below, False)

@@ -1,0 +1,166 @@
+"""The main screen: takes a view a tick and gives each pane its part."""
+
+from __future__ import annotations
+
+import os
+
+from textual import events
+from textual.screen import Screen
+
+from proctui.awareness.view import View
+from proctui.tui.actions.arranging import ArrangeActions
+from proctui.tui.actions.moving import MoveActions
+from proctui.tui.bindings import KEYS, applies, to_bindings
+from proctui.tui.feed import Feed, Tick
+from proctui.tui.trends import job_sums
+from proctui.tui.widgets.footer import KeyFooter
+from proctui.tui.widgets.header import HeaderFacts
+from proctui.tui.widgets.process_tree import ProcessTree
+
+__all__ = ["MainScreen"]
+
+_KEY_OF_ACTION = {key.action.partition("(")[0]: key for key in KEYS}
+
+
+class MainScreen(MoveActions, ArrangeActions, Screen[None]):
+    """Wires feed, panes and actions; shows, but samples nothing."""
+
+    BINDINGS = to_bindings()
+    AUTO_FOCUS = "#processes"
+
+    def on_mount(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the sampling worker once the first frame can be drawn."""
+        feed = self.dashboard.feed
+        self.run_worker(
+            feed.run(self.post_message),
+            name="sampling",
+            group="sampling",
+            description="one look at the processes a tick",
+            exclusive=True,
+        )
+
+    @property
+    def feed(self) -> Feed:
+        return self.dashboard.feed
+
+    def on_tick(self, message: Tick) -> None:
+        """The one message of a tick."""
+        message.stop()
+        view = message.view
+        first = self.live is None
+        self.live = view
+        self.trends.add(view)
+        self._slowed = message.slowed
+        if first:
+            options = self.dashboard.options
+            machine = view.session is None or options.config.dashboard.show == "machine"
+            self.processes.change(machine=machine)
+        if not self.paused and not self.in_past:
+            self.view = view
+            self.show_view(view)
+        self.header_line.show(self.header_facts(view))
+        if first:
+            self.context_changed()
+            self.dashboard.settled()
+
+    _slowed = 1
+
+    def show_view(self, view: View) -> None:
+        """Give every pane its part of a moment."""
+        self.processes.update_view(view, self.trends)
+        self.cpu.update_view(view, self.trends)
+        self.memory.update_view(view, self.trends)
+        self.inspector.show(view, self.processes.selected_identity())
+
+    def header_facts(self, view: View) -> HeaderFacts:
+        """What the header tells about the newest view."""
+        session = view.session
+        snapshot = view.snapshot
+        own = snapshot.procs.get(os.getpid())
+        cpu, memory = job_sums(view)
+        system = snapshot.system
+        if session is None:
+            usage = system.cpu.usage
+            cpu = None if usage is None else usage * system.cores
+            memory = system.memory.used
+        note = f"slow machine: every {self.feed.pace.current:g} s" if self._slowed > 1 else ""
+        if view.blocked:
+            note = "kills blocked"
+        elif view.warnings and not note:
+            note = f"{len(view.warnings)} warnings"
+        mode = "past" if self.in_past else "paused" if self.paused else ""
+        elapsed = None
+        if session is not None:
+            elapsed = snapshot.boottime - session.created.boottime
+        return HeaderFacts(
+            job=None if session is None else session.label,
+            state=self.dashboard.job_state(view),
+            processes=len(snapshot.procs) if session is None else len(view.job),
+            strays=len(view.strays),
+            cpu=cpu,
+            memory=memory,
+            elapsed=elapsed,
+            own_cpu=own.cpu if own else None,
+            own_memory=own.rss if own else None,
+            note=note,
+            mode=mode,
+        )
+
+    def on_process_tree_selected(self, message: ProcessTree.Selected) -> None:
+        message.stop()
+        self.inspector.show(self.view, message.identity)
+        self.inspector_shown()
+        self.context_changed()
+
+    def on_process_tree_chosen(self, message: ProcessTree.Chosen) -> None:
+        message.stop()
+        self.action_inspect()
+
+    def action_inspect(self) -> None:
+        """Give the inspector the keyboard."""
+        if self.active == "processes" and self.processes.selected is not None:
+            self.activate("inspector")
+            self.inspector_shown()
+
+    def action_pause(self) -> None:
+        self.paused = not self.paused
+        if not self.paused and self.live is not None:
+            self.view = self.live
+            self.show_view(self.live)
+        if self.live is not None:
+            self.header_line.show(self.header_facts(self.live))
+
+    def action_palette(self) -> None:
+        self.app.action_command_palette()
+
+    def action_help(self) -> None:
+        from proctui.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self.remapped))
+
+    def action_quit(self) -> None:
+        self.dashboard.leave()
+
+    async def on_key_footer_pressed(self, message: KeyFooter.Pressed) -> None:
+        message.stop()
+        await self.run_action(message.action)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that do nothing here are off."""
+        key = _KEY_OF_ACTION.get(action)
+        if key is None or not self.is_mounted:
+            return True
+        if self.prompt.display and action not in ("next_pane", "back", "quit"):
+            return True
+        return applies(key, self.context())
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self.call_after_refresh(self._shown_again)
+
+    def _shown_again(self) -> None:
+        if self.view is not None:
+            self.show_view(self.view)
+            self.context_changed()

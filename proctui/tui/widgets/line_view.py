@@ -1,0 +1,309 @@
+"""A pane of lines that paints only what changed.
+
+Subclasses give lines as runs of text with style names; the pane keeps what
+stands on each row of the screen, compares, and refreshes the rows that
+differ.  It scrolls by itself: a change of the number of lines is no change
+of layout.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.content import Content
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+__all__ = ["STYLE_NAMES", "LineView", "Run", "Runs"]
+
+Run = tuple[str, str]
+Runs = tuple[Run, ...]
+
+STYLE_NAMES = (
+    "dim quiet figure strong accent good warn bad hot title guide spark tag fresh key match "
+    "spawned stray protected baseline unknown cursor cursor-blurred thumb share whole link"
+).split()
+
+_CACHE_LIMIT = 2048
+
+
+class LineView(Widget, can_focus=True):
+    """Lines below an optional fixed head, with a cursor line if ``show_cursor``."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{name}" for name in STYLE_NAMES}
+
+    class Moved(Message):
+        """The cursor stands on another line."""
+
+        def __init__(self, view: LineView, index: int) -> None:
+            super().__init__()
+            self.view = view
+            self.index = index
+
+        @property
+        def control(self) -> LineView:
+            return self.view
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.top = 0
+        self.cursor = 0
+        self.left = 0
+        self.show_cursor = True
+        self._screen: list[object] = []
+        self._strips: dict[object, Strip] = {}
+        self._styles_by_name: dict[str, Style] = {}
+        self.painted_lines = 0
+        self._title_shown = ("", "")
+
+    # What subclasses give
+
+    def head(self) -> tuple[Runs, ...]:
+        """Lines that do not scroll."""
+        return ()
+
+    def length(self) -> int:
+        return 0
+
+    def runs(self, index: int) -> Runs:
+        """The line ``index`` as ``(text, style name)`` runs."""
+        raise NotImplementedError
+
+    def plain(self, index: int) -> str:
+        """What a search looks at."""
+        return "".join(text for text, _style in self.runs(index))
+
+    def set_title(self, text: str, note: str = "") -> None:
+        """Title and note on the pane's rule; outside text in them never counts as markup."""
+        if (text, note) != self._title_shown:
+            self._title_shown = (text, note)
+            self.border_title = Content(text)  # type: ignore[assignment]
+            self.border_subtitle = Content(note) if note else None  # type: ignore[assignment]
+
+    # Painting
+
+    @property
+    def page(self) -> int:
+        """Lines that fit below the head."""
+        return max(1, self.size.height - len(self.head()))
+
+    def paint(self) -> None:
+        """Refresh the rows of the screen whose content differs from what stands there."""
+        height, width = self.size.height, self.size.width
+        if not height or not self.is_attached:
+            return
+        self.clamp()
+        rows = self._content(height)
+        before = self._screen
+        self._screen = rows
+        if len(before) != height:
+            self.painted_lines += height
+            self.refresh()
+            return
+        start = None
+        for y in range(height + 1):
+            changed = y < height and rows[y] != before[y]
+            if changed and start is None:
+                start = y
+            elif not changed and start is not None:
+                self.painted_lines += y - start
+                self.refresh(Region(0, start, width, y - start))
+                start = None
+
+    def _content(self, height: int) -> list[object]:
+        head = self.head()
+        count = self.length()
+        page = max(1, height - len(head))
+        first, last = self._thumb(count, page)
+        rows: list[object] = [(runs, 0, 0) for runs in head[:height]]
+        for y in range(height - len(rows)):
+            index = self.top + y
+            thumb = 1 if first <= y < last else 0
+            if index >= count:
+                rows.append(((), 0, thumb))
+                continue
+            state = 0
+            if self.show_cursor and index == self.cursor_line():
+                state = 2 if self.has_focus else 1
+            rows.append((self.runs(index), state, thumb))
+        return rows
+
+    def cursor_line(self) -> int:
+        """The line under the cursor, -1 for none."""
+        return self.cursor
+
+    def _thumb(self, count: int, page: int) -> tuple[int, int]:
+        if count <= page:
+            return (0, 0)
+        size = max(1, page * page // count)
+        first = round(self.top / max(1, count - page) * (page - size))
+        return (first, first + size)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if len(self._screen) != self.size.height:
+            self.clamp()
+            self._screen = self._content(self.size.height)
+        if y >= len(self._screen):
+            return Strip.blank(width, self.rich_style)
+        key = (self._screen[y], width, self.left)
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._build(self._screen[y], width)
+            if len(self._strips) >= _CACHE_LIMIT:
+                self._strips.clear()
+            self._strips[key] = strip
+        return strip
+
+    def _build(self, row: object, width: int) -> Strip:
+        runs, state, thumb = row  # type: ignore[misc]
+        room = width - 1
+        over = self._cursor_style(state)
+        segments: list[Segment] = []
+        used = 0
+        skip = self.left
+        for text, name in runs:
+            if skip and text:
+                size = cell_len(text)
+                if size <= skip:
+                    skip -= size
+                    continue
+                text = text[skip:]
+                skip = 0
+            size = cell_len(text)
+            if used + size > room:
+                text = set_cell_size(text, room - used)
+                size = room - used
+            if size <= 0:
+                if used >= room:
+                    break
+                continue
+            style = self.named(name)
+            segments.append(Segment(text, style + over if over else style))
+            used += size
+        base = self.named("")
+        if used < room:
+            segments.append(Segment(" " * (room - used), base + over if over else base))
+        segments.append(Segment("▐", self.named("thumb")) if thumb else Segment(" ", base))
+        return Strip(segments, width)
+
+    def _cursor_style(self, state: int) -> Style | None:
+        if state == 0:
+            return None
+        style = self.named("cursor" if state == 2 else "cursor-blurred")
+        return Style(bgcolor=style.bgcolor, bold=style.bold, reverse=style.reverse)
+
+    def named(self, name: str) -> Style:
+        """The style of a name, in the current theme."""
+        style = self._styles_by_name.get(name)
+        if style is None:
+            style = (
+                self.get_component_rich_style(f"line--{name}")
+                if name in STYLE_NAMES
+                else self.rich_style
+            )
+            self._styles_by_name[name] = style
+        return style
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles_by_name.clear()
+        self._strips.clear()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self._screen = []
+        self.clamp()
+
+    def on_focus(self) -> None:
+        self.paint()
+
+    def on_blur(self) -> None:
+        self.paint()
+
+    # Moving
+
+    def clamp(self) -> None:
+        """Keep scroll position and cursor inside the lines."""
+        count = self.length()
+        self.cursor = max(0, min(self.cursor, count - 1))
+        self.top = max(0, min(self.top, count - self.page))
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on a line and scroll no further than needed."""
+        count = self.length()
+        if not count:
+            return
+        index = max(0, min(index, count - 1))
+        self.cursor = index
+        if index < self.top:
+            self.top = index
+        elif index >= self.top + self.page:
+            self.top = index - self.page + 1
+        self.paint()
+        self.post_message(self.Moved(self, index))
+
+    def scroll_lines(self, count: int) -> None:
+        """Scroll; the cursor stays where it is."""
+        self.top += count
+        self.clamp()
+        self.paint()
+
+    def move_lines(self, count: int) -> None:
+        if self.show_cursor:
+            self.move_to(self.cursor + count)
+        else:
+            self.scroll_lines(count)
+
+    def move_pages(self, count: int) -> None:
+        self.move_lines(count * max(1, self.page - 1))
+
+    def move_home(self) -> None:
+        if self.show_cursor:
+            self.move_to(0)
+        else:
+            self.top = 0
+            self.paint()
+
+    def move_end(self) -> None:
+        if self.show_cursor:
+            self.move_to(self.length() - 1)
+        else:
+            self.top = self.length()
+            self.paint()
+
+    def move_sideways(self, cells: int) -> None:
+        """Scroll sideways."""
+        self.left = max(0, self.left + cells)
+        self._strips.clear()
+        self.refresh()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.scroll_lines(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.scroll_lines(-3)
+
+    def line_at(self, event: events.MouseEvent) -> int | None:
+        """The line under the mouse; negative for the head (``-1`` its last line)."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return None
+        y = offset.y - len(self.head())
+        if y < 0:
+            return y
+        index = self.top + y
+        return index if index < self.length() else None
+
+    def on_click(self, event: events.Click) -> None:
+        line = self.line_at(event)
+        if line is not None and line >= 0 and self.show_cursor:
+            self.move_to(line)
