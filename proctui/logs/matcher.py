@@ -107,6 +107,8 @@ class Matcher:
 
     def lines(self, chunk: bytes) -> Lines:
         """Where the matching lines of ``chunk`` stand, in order: (start, end without newline)."""
+        if not chunk:
+            return []
         if self.engine == "literal":
             if not self._odd or chunk.isascii() or not any(odd in chunk for odd in self._odd):
                 return _find_words(chunk.lower() if self._fold else chunk, self._words)

@@ -17,9 +17,9 @@ import os
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from proctui.errors import AccessDenied, BadArgument, NoSuchFile, NotSupported, ProctuiError
 from proctui.text import sanitize
@@ -27,6 +27,11 @@ from proctui.text import sanitize
 __all__ = ["OpenLog", "check_path", "file_error", "open_log", "open_regular"]
 
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_OPENERS: Final[dict[str, Callable[[IO[bytes]], Any]]] = {
+    "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
+    "bzip2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+}
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = 1 << 20
 _UTF8_BOM: Final = codecs.BOM_UTF8
@@ -208,13 +213,7 @@ def _forward_blocks(fd: int) -> Iterator[bytes]:
 def _unpacked(log: OpenLog, kind: str) -> Iterator[bytes]:
     os.lseek(log.fd, 0, os.SEEK_SET)
     with os.fdopen(os.dup(log.fd), "rb") as raw:
-        stream: IO[bytes]
-        if kind == "gzip":
-            stream = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
-        elif kind == "bzip2":
-            stream = bz2.BZ2File(raw)
-        else:
-            stream = lzma.LZMAFile(raw)
+        stream: IO[bytes] = _OPENERS[kind](raw)
         log.warnings.append(f"{kind}: bytes are counted in the decompressed text")
         try:
             while block := stream.read(_BLOCK):

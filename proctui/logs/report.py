@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import mean, pstdev
 from typing import Any, Final
 
@@ -172,12 +173,12 @@ def _gaps(moments: list[int], grain: int) -> list[dict[str, Any]]:
     """Silences far longer than usual: at least ten times the mean pause, the longest twenty."""
     if len(moments) < 3:
         return []
-    pauses = [later - earlier for earlier, later in zip(moments, moments[1:])]
+    pauses = [later - earlier for earlier, later in pairwise(moments)]
     usual = (moments[-1] - moments[0]) / len(pauses)
     long = max(10 * grain, 10 * sorted(pauses)[len(pauses) // 2], 3 * usual)
     found = [
         (later - earlier, earlier, later)
-        for earlier, later in zip(moments, moments[1:])
+        for earlier, later in pairwise(moments)
         if later - earlier > long
     ]
     return [

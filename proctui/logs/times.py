@@ -18,8 +18,7 @@ __all__ = ["FORMATS", "Clock", "Format", "Stamp", "find_stamp"]
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(
-        (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun")
-        + (b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"),
+        b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(),
         1,
     )
 }
