@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -56,8 +57,19 @@ def _run(arguments: list[str]) -> int:
         parsed.command = command
     module, _, function = parsed.handler.partition(":")
     _prepare_streams()
+    answered = _ask_outside(words, parsed)
+    if answered is not None:
+        return answered
     status = getattr(import_module(f"proctui.cli.commands.{module}"), function)(parsed)
     return int(status or 0)
+
+
+def _ask_outside(words: list[str], parsed: Namespace) -> int | None:
+    if not os.environ.get("PROCTUI_SESSION"):
+        return None
+    from proctui.cli.delegate import through_the_fence
+
+    return through_the_fence(words, parsed)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:

@@ -40,6 +40,7 @@ class Service:
             "truth": self._truth,
             "status": self._status,
             "resize": self._resize,
+            "command": self._command,
         }
         self.clients: set[Client] = set()
         self._listener: socket.socket | None = None
@@ -116,12 +117,20 @@ class Service:
         return {
             "ok": True,
             "session": to_document(writer.session),
-            "baseline": self.runner.means.baseline.to_rows(),
+            "baseline": [] if writer.baseline is None else writer.baseline.to_rows(),
             "spawned": [entry.document() for entry in writer.spawned()],
         }
 
     def _status(self, request: dict[str, Any], peer: Peer, client: Client) -> dict[str, Any]:
         return {"ok": True, "status": self.runner.status}
+
+    def _command(
+        self, request: dict[str, Any], peer: Peer, client: Client
+    ) -> dict[str, Any] | None:
+        # Imported late: the runner of most jobs never needs it, and shall stay small.
+        from proctui.jobs import broker
+
+        return broker.answer(request, peer, client)
 
     def _resize(self, request: dict[str, Any], peer: Peer, client: Client) -> dict[str, Any]:
         from proctui.jobs.plumbing import set_size
