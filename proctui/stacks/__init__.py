@@ -11,16 +11,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from proctui.stacks.capturing import capture, capture_many
+    from proctui.stacks.graph import wait_graph
+    from proctui.stacks.merging import compare, merge, merged_text
     from proctui.stacks.trace import StackTrace
+    from proctui.stacks.verdict import find_hangs, hang_text, is_responding
     from proctui.stacks.waits import describe
 
-__all__ = ["StackTrace", "capture", "capture_many", "describe"]
+__all__ = [
+    "StackTrace",
+    "capture",
+    "capture_many",
+    "compare",
+    "describe",
+    "find_hangs",
+    "hang_text",
+    "is_responding",
+    "merge",
+    "merged_text",
+    "wait_graph",
+]
 
 _HOMES = {
     "StackTrace": "trace",
     "capture": "capturing",
     "capture_many": "capturing",
+    "compare": "merging",
     "describe": "waits",
+    "find_hangs": "verdict",
+    "hang_text": "verdict",
+    "is_responding": "verdict",
+    "merge": "merging",
+    "merged_text": "merging",
+    "wait_graph": "graph",
 }
 
 

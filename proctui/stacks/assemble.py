@@ -130,6 +130,8 @@ def _row(
         "holds_gil": bool(python and python.holds_gil),
         "wait": words,
         "waits_for": means.kind if means.kind != "unknown" else wait.kind,
+        "idle": means.idle,
+        "lock": means.lock or wait.kind == "file-lock",
         "frames": frames,
     }
 
@@ -144,6 +146,8 @@ def _python_only(one: PyThread) -> dict[str, Any]:
         "holds_gil": one.holds_gil,
         "wait": f"waiting {means.words}" if means.words and not one.active else None,
         "waits_for": means.kind,
+        "idle": means.idle,
+        "lock": means.lock,
         "frames": one.frames,
     }
 

@@ -350,8 +350,14 @@ def _flock(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     return Wait("file-lock", f"waiting for a file lock on {name}", fds=fds)
 
 
+def _where(thread: ThreadLook) -> str:
+    return f"{_STATES['D']} " if thread.state == "D" else ""
+
+
 def _vfork(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
-    return Wait("vfork", "in vfork: waiting for its child to run a program or to exit")
+    return Wait(
+        "vfork", f"{_where(thread)}in vfork: waiting for its child to run a program or to exit"
+    )
 
 
 def _clone(thread: ThreadLook, args: tuple[int, ...]) -> Wait:

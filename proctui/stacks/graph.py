@@ -133,9 +133,7 @@ class WaitGraph:
             kinds & {"read", "write", "receive", "send", "poll"}
             and self.world.descriptors_in_flight()
         ):
-            found.append(
-                "a descriptor is on its way through a UNIX socket, it may be the other end"
-            )
+            found.append("a descriptor on its way through a UNIX socket is the other end")
         return list(dict.fromkeys(found))
 
     def sentences(self) -> list[Edge]:
@@ -146,16 +144,16 @@ def timers(world: World, pid: int) -> list[str]:
     """Timers of a process that may break a wait: setitimer(2) is invisible but for its handler."""
     signals = world.signals(pid)
     if signals is None:
-        return [f"the signals of {pid} may not be read"]
+        return [f"{pid} has a timer (its signals may not be read)"]
     found = [
-        f"{name}, which {pid} catches, may come from a timer"
+        f"a timer sends {pid} the {name} that it catches"
         for number, name in _TIMER_SIGNALS.items()
         if number in signals.caught
     ]
     try:
         with open(f"/proc/{pid}/timers", encoding="ascii", errors="replace") as file:
             if file.read(4096).strip():
-                found.append(f"{pid} has a POSIX timer")
+                found.append(f"the POSIX timer of {pid} wakes it")
     except OSError:
         pass
     return found

@@ -71,21 +71,14 @@ def _in_frame(
     acquired: dict[Hashable, Held] = {}
     for node in _statements(scope):
         if isinstance(node, ast.With | ast.AsyncWith):
-            for item in node.items:
-                held = _name(item.context_expr, frame)
-                if held is None:
-                    continue
-                first = node.body[0].lineno
-                last = node.end_lineno or first
-                if first <= line <= last and not (at_leaf and line == item.context_expr.lineno):
-                    holds.append(held)
-                elif (
-                    at_leaf
-                    and item.context_expr.lineno <= line < max(first, line + 1)
-                    and line >= node.lineno
-                    and line < first
-                ):
-                    wants = held
+            named = [held for item in node.items if (held := _name(item.context_expr, frame))]
+            first, last = node.body[0].lineno, node.end_lineno or node.lineno
+            if named and at_leaf and node.lineno <= line < max(first, node.lineno + 1):
+                # ``with a, b:`` takes them in turn; the one it waits for is taken for the last.
+                wants = named[-1]
+                holds += named[:-1]
+            elif first <= line <= last:
+                holds += named
         for call in _own_calls(node):
             held = _name(call.func.value, frame) if isinstance(call.func, ast.Attribute) else None
             if held is None or not isinstance(call.func, ast.Attribute):
@@ -111,28 +104,14 @@ def _innermost_function(tree: ast.Module, line: int) -> ast.AST:
 
 
 def _statements(scope: ast.AST) -> Iterable[ast.AST]:
-    """Every statement of a function in the order of the source, without functions inside it."""
-    body = getattr(scope, "body", [])
-    for node in body if isinstance(body, list) else [body]:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        yield node
-        for name in ("body", "orelse", "finalbody", "handlers"):
-            inner = getattr(node, name, None)
-            if isinstance(inner, list):
-                for one in inner:
-                    yield from _statements_of(one)
-
-
-def _statements_of(node: ast.AST) -> Iterable[ast.AST]:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return
-    yield node
-    for name in ("body", "orelse", "finalbody", "handlers"):
-        inner = getattr(node, name, None)
-        if isinstance(inner, list):
-            for one in inner:
-                yield from _statements_of(one)
+    """Every statement inside a function in the order of the source, without functions inside it."""
+    for name in ("body", "handlers", "orelse", "finalbody"):
+        inner = getattr(scope, name, None)
+        for node in inner if isinstance(inner, list) else []:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            yield node
+            yield from _statements(node)
 
 
 def _own_calls(node: ast.AST) -> Iterable[ast.Call]:

@@ -83,11 +83,11 @@ class WakerFinder:
 
     def _receive(self) -> None:
         self._each(reading=True, writing=False)
-        self.doubts.append("a receive time limit of the socket (SO_RCVTIMEO) can't be seen")
+        self.doubts.append("the socket has a receive time limit (SO_RCVTIMEO), which can't be seen")
 
     def _send(self) -> None:
         self._each(reading=False, writing=True)
-        self.doubts.append("a send time limit of the socket (SO_SNDTIMEO) can't be seen")
+        self.doubts.append("the socket has a send time limit (SO_SNDTIMEO), which can't be seen")
 
     def _poll(self) -> None:
         self._each(reading=True, writing=True)
@@ -122,7 +122,7 @@ class WakerFinder:
             and not where.path.endswith("(deleted)")
             and not where.path.startswith("/dev/zero")
         ):
-            self.doubts.append("another process may open the shared memory of the futex")
+            self.doubts.append("another process opens the shared memory of the futex")
         if self.world.holders.unreadable:
             self.doubts.append(_unreadable(self.world))
 
@@ -200,7 +200,7 @@ class WakerFinder:
         if holders.unreadable:
             self.doubts.append(_unreadable(self.world))
         if one.kind == "fifo":
-            self.doubts.append(f"another process may open the FIFO {one.path}")
+            self.doubts.append(f"another process opens the FIFO {one.path}")
 
     def _pipe_words(
         self, one: Descriptor, pid: int, all_pids: Sequence[int], does: str, other: str
@@ -261,4 +261,4 @@ def _lock_file(one: Descriptor) -> str:
 
 def _unreadable(world: World) -> str:
     count = len(world.holders.unreadable)
-    return f"the descriptors of {count} processes may not be read, one may hold the other end"
+    return f"one of {count} processes whose descriptors may not be read holds the other end"

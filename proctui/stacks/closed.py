@@ -1,0 +1,206 @@
+"""Closed sets of the wait graph: which of them are hangs, their cycle and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proctui.stacks.capturing import capture_many
+from proctui.stacks.catalogue import innermost_user
+from proctui.stacks.graph import Edge, Node, WaitGraph
+from proctui.stacks.judging import Judgement, thread_sentence
+from proctui.stacks.looking import Observed
+from proctui.stacks.trace import frame_text
+
+__all__ = ["ClosedSets"]
+
+_FATAL = frozenset({4, 5, 6, 7, 8, 11})
+"""ILL TRAP ABRT BUS FPE SEGV: faulthandler catches them, nobody sends them to wake a sleeper."""
+_TIMERS = frozenset({14, 26, 27})
+_SIGINT = 2
+_WAITS_FOR_SIGNAL = ("event", "condition", "asyncio", "selector", "queue-get", "server")
+_NEVER_ALARM = ("event", "condition", "barrier")
+_MOST_OUTSIDERS = 32
+
+
+class ClosedSets:
+    """The greatest closed set, and what each process in it is to be told."""
+
+    def __init__(self, graph: WaitGraph, seen: dict[int, Observed]) -> None:
+        self.graph = graph
+        self.seen = seen
+        self.rows = {tid: row for one in seen.values() for tid, row in one.rows.items()}
+        self.python = {pid for pid, one in seen.items() if one.python}
+        self.members = graph.closed(self._open_to_others())
+        self._know_outsiders()
+        self.edges: list[Edge] = []
+
+    def _know_outsiders(self) -> None:
+        """Members that were not asked about need their frames too: their leaf may be an idle one."""
+        pids = {self.graph.nodes[tid].thread.pid for tid in self.members} - set(self.seen)
+        if not pids or len(pids) > _MOST_OUTSIDERS:
+            return
+        for trace in capture_many(sorted(pids)):
+            if trace.get("python"):
+                self.python.add(trace["pid"])
+            self.rows.update({row["tid"]: row for row in trace["threads"]})
+        self.members = self.graph.closed(self._open_to_others())
+
+    def _open_to_others(self) -> frozenset[int]:
+        """Threads that ran during the look, and those a caught signal may be meant to wake."""
+        found = set()
+        for tid, node in self.graph.nodes.items():
+            one = self.seen.get(node.thread.pid)
+            if (one is not None and not one.still(tid)) or self._signal_wakes(node):
+                found.add(tid)
+        return frozenset(found)
+
+    def _signal_wakes(self, node: Node) -> bool:
+        pid, tid = node.thread.pid, node.thread.tid
+        signals = self.graph.world.signals(pid)
+        if signals is None:
+            return True
+        caught = signals.caught - _FATAL - _TIMERS
+        if pid in self.python:
+            # Python's own handler of SIGINT stands in every program; others are set on purpose.
+            row = self.rows.get(tid)
+            kind = row["waits_for"] if row else "unknown"
+            return tid == pid and kind in _WAITS_FOR_SIGNAL and bool(caught - {_SIGINT})
+        if node.owner is not None:
+            return False
+        own_pipe = node.wait.kind in ("read", "receive") and any(
+            edge.to_pid == pid for edge in node.edges
+        )
+        return (node.wait.kind in ("futex", "poll") or own_pipe) and bool(caught)
+
+    def _alarming(self, tid: int) -> bool:
+        """Whether a thread's wait is more than a known idle leaf."""
+        node = self.graph.nodes[tid]
+        row = self.rows.get(tid)
+        if node.thread.pid not in self.python:
+            return True
+        if row is None or not any(frame["kind"] == "python" for frame in row["frames"]):
+            return node.owner is not None
+        if tid == node.thread.pid and row["waits_for"] == "asyncio":
+            return True
+        if row.get("idle"):
+            return False
+        if tid == node.thread.pid and row["waits_for"] in _NEVER_ALARM:
+            # The idiom of a main thread that lives for its daemon threads until a signal comes.
+            return _in_test(row)
+        return True
+
+    def judge(self, pid: int) -> Judgement | None:
+        """The verdict for a process with a thread of its own in a closed set that alarms."""
+        inside = [tid for tid in self.members if self.graph.nodes[tid].thread.pid == pid]
+        own = sorted(
+            (tid for tid in inside if self._alarming(tid)), key=lambda tid: (tid != pid, tid)
+        )
+        if not own:
+            return None
+        reach = self.graph.reach(own[0])
+        return self._judgement(
+            pid, own[0], reach, [one for one in sorted(reach) if self._alarming(one)]
+        )
+
+    def _judgement(self, pid: int, tid: int, reach: set[int], culprits: list[int]) -> Judgement:
+        doubts = self.graph.doubts(reach)
+        asyncio = [one for one in culprits if self._kind(one) == "asyncio"]
+        if asyncio and len(asyncio) == len(culprits):
+            doubts.append("a signal handler sets what its event loop waits for")
+        cycle = self._cycle(tid, reach, culprits)
+        evidence = [self._sentence(one) for one in self._told(pid, culprits)]
+        evidence.append("none of them ran during the look, and nothing outside them can end it")
+        verdict = "suspected" if doubts else "deadlock-proven"
+        return Judgement(verdict, evidence, cycle if not doubts or len(cycle) > 1 else None, doubts)
+
+    def _told(self, pid: int, culprits: list[int]) -> list[int]:
+        """Those of the process first, then the others; a handful is enough."""
+        own = [tid for tid in culprits if self.graph.nodes[tid].thread.pid == pid]
+        return [*own, *(tid for tid in culprits if tid not in own)][:8]
+
+    def _kind(self, tid: int) -> str:
+        row = self.rows.get(tid)
+        return str(row["waits_for"]) if row else self.graph.nodes[tid].wait.kind
+
+    def _sentence(self, tid: int) -> str:
+        node = self.graph.nodes[tid]
+        if node.edges:
+            where = thread_sentence(self.rows.get(tid), node, with_wait=False)
+            return f"{where} {'; '.join(edge.why for edge in node.edges[:3])}"
+        return thread_sentence(self.rows.get(tid), node)
+
+    def _cycle(self, tid: int, reach: set[int], culprits: list[int]) -> list[int]:
+        """Pids where the cycle spans processes, else the thread ids of the one."""
+        by_pid = self._process_cycle(tid, reach)
+        if by_pid:
+            return by_pid
+        owned = self._owner_cycle(culprits)
+        if owned:
+            return owned
+        # The heart of the matter is where a lock is waited for, be it in another process.
+        own = self.graph.nodes[tid].thread.pid
+        locked = [one for one in culprits if self._kind(one) in ("lock", "futex", "pi-mutex")]
+        pids = [self.graph.nodes[one].thread.pid for one in locked]
+        pid = own if own in pids or not pids else pids[0]
+        waiting = [one for one in culprits if self.graph.nodes[one].thread.pid == pid]
+        chosen = [one for one in waiting if one in locked] or waiting
+        if len(chosen) > 1:
+            self._link(chosen)
+        return chosen
+
+    def _link(self, tids: list[int]) -> None:
+        """Only the others of the process can release what each of them waits for."""
+        for one, other in zip(tids, [*tids[1:], tids[0]], strict=True):
+            node = self.graph.nodes[one]
+            if not node.edges:
+                row = self.rows.get(one)
+                where = innermost_user(row["frames"]) if row else None
+                at = f" at {frame_text(where)}" if where else ""
+                words = (row["wait"] if row else None) or node.wait.words
+                why = f"{words}{at}, which only other threads of its process can end"
+                self.edges.append(Edge(node.thread.pid, one, node.thread.pid, other, why))
+
+    def _owner_cycle(self, tids: Iterable[int]) -> list[int]:
+        for start in tids:
+            chain: list[int] = []
+            current: int | None = start
+            while current is not None and current not in chain:
+                chain.append(current)
+                node = self.graph.nodes.get(current)
+                current = node.owner if node else None
+            if current is not None:
+                return chain[chain.index(current) :]
+        return []
+
+    def _process_cycle(self, tid: int, reach: set[int]) -> list[int]:
+        """A cycle of at least two processes along the edges of the set."""
+        following: dict[int, list[int]] = {}
+        for one in reach:
+            node = self.graph.nodes.get(one)
+            for edge in node.edges if node else ():
+                if edge.to_pid != edge.pid and edge.to_pid not in following.setdefault(
+                    edge.pid, []
+                ):
+                    following[edge.pid].append(edge.to_pid)
+        start = self.graph.nodes[tid].thread.pid
+        return _find_cycle(following, start)
+
+
+def _in_test(row: dict[str, object]) -> bool:
+    frames = row["frames"]
+    assert isinstance(frames, list)
+    return any("/_pytest/" in (frame["file"] or "") for frame in frames)
+
+
+def _find_cycle(following: dict[int, list[int]], start: int) -> list[int]:
+    """The shortest cycle that can be reached from ``start``, through it where there is one."""
+    for begin in [start, *sorted(set(following) - {start})]:
+        paths, done = [[begin]], {begin}
+        for path in paths:
+            for following_pid in following.get(path[-1], ()):
+                if following_pid == begin:
+                    return path
+                if following_pid not in done:
+                    done.add(following_pid)
+                    paths.append([*path, following_pid])
+    return []

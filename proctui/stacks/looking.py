@@ -1,0 +1,121 @@
+"""Looking at a job for a while: kernel state at both ends, dumps in between, what moved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from proctui.errors import AccessDenied, NoSuchProcess
+from proctui.machine.identity import identify
+from proctui.machine.stat import CLOCK_TICKS
+from proctui.model import Identity
+from proctui.stacks import kernel
+from proctui.stacks.capturing import capture_many
+from proctui.stacks.kernel import ProcessLook
+from proctui.stacks.trace import StackTrace
+from proctui.stacks.world import World
+
+__all__ = ["Observed", "observe"]
+
+Capture = Callable[[list[int]], list[StackTrace]]
+
+
+class Observed:
+    """One process over the look: ``rows`` are its threads' last seen rows by tid."""
+
+    def __init__(self, identity: Identity, first: ProcessLook) -> None:
+        self.identity = identity
+        self.pid = identity.pid
+        self.first = first
+        self.last: ProcessLook | None = None
+        self.traces: list[StackTrace] = []
+        self.before = _switches(first)
+        self.after: dict[int, int | None] = {}
+        self.seconds = 0.0
+
+    @property
+    def rows(self) -> dict[int, dict[str, Any]]:
+        return {row["tid"]: row for row in self.traces[-1]["threads"]} if self.traces else {}
+
+    @property
+    def python(self) -> bool:
+        return bool(self.traces and self.traces[-1].get("python"))
+
+    def still(self, tid: int) -> bool:
+        """Whether a thread did not run at all during the look: its context switches stood still."""
+        count = self.before.get(tid)
+        return count is not None and count == self.after.get(tid)
+
+    @property
+    def all_still(self) -> bool:
+        return (
+            bool(self.after)
+            and set(self.before) == set(self.after)
+            and all(map(self.still, self.after))
+        )
+
+    @property
+    def usage(self) -> float:
+        """Percent of one core over the look, of the threads seen at both ends."""
+        if self.last is None or self.seconds <= 0:
+            return 0.0
+        before = {thread.tid: thread.cpu for thread in self.first.threads}
+        ticks = sum(thread.cpu - before.get(thread.tid, thread.cpu) for thread in self.last.threads)
+        return 100.0 * ticks / CLOCK_TICKS / self.seconds
+
+    def changes(self) -> dict[int, str]:
+        from proctui.stacks.merging import compare
+
+        return {row["tid"]: row["change"] for row in compare([[trace] for trace in self.traces])}
+
+
+def _switches(look: ProcessLook) -> dict[int, int | None]:
+    return {t.tid: kernel.switches(look.pid, t.tid) for t in look.threads if t.state not in "ZX"}
+
+
+def observe(
+    pids: Iterable[int], seconds: float, capture: Capture | None = None
+) -> tuple[dict[int, Observed], World, list[str]]:
+    """Look at processes for ``seconds``; the world is the moment at the end.
+
+    Stacks are dumped at the beginning, and again at the end for those in
+    which any thread ran meanwhile: the others' can't have changed.
+    """
+    capture = capture or capture_many
+    began = time.monotonic()
+    seen: dict[int, Observed] = {}
+    for pid in pids:
+        try:
+            seen[pid] = Observed(identify(pid), kernel.look(pid))
+        except (NoSuchProcess, AccessDenied):
+            continue
+    warnings: list[str] = []
+    _dump(seen, capture, warnings)
+    time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+    world = World()
+    for pid in list(seen):
+        one = seen[pid]
+        one.last = world.look(pid)
+        if one.last is None or not _same(one.identity):
+            del seen[pid]
+            continue
+        one.seconds = time.monotonic() - began
+        one.after = _switches(one.last)
+    moved = {pid: one for pid, one in seen.items() if not one.all_still}
+    _dump(moved, capture, warnings)
+    return seen, world, list(dict.fromkeys(warnings))
+
+
+def _dump(seen: Mapping[int, Observed], capture: Capture, warnings: list[str]) -> None:
+    for trace in capture(list(seen)):
+        seen[trace["pid"]].traces.append(trace)
+        if "error" in trace:
+            warnings += trace["warnings"]
+
+
+def _same(identity: Identity) -> bool:
+    try:
+        return identify(identity.pid).same(identity)
+    except NoSuchProcess:
+        return False

@@ -1,0 +1,139 @@
+"""Verdicts: running, idle, waiting, suspected or deadlock-proven, each with its evidence.
+
+"Proven" is the greatest set of threads that are all blocked without a time
+limit, with every possible waker of each inside the set and readable, no
+caught timer signal and no descriptor in flight.  What falls short of it is
+*suspected, unless …*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from proctui.errors import NoSuchProcess, check_pid
+from proctui.machine.identity import identify
+from proctui.stacks import names
+from proctui.stacks.closed import ClosedSets
+from proctui.stacks.graph import WaitGraph, edge_row
+from proctui.stacks.judging import Judgement, judge_alone, judge_gil, judge_locks
+from proctui.stacks.looking import Capture, Observed, observe
+from proctui.stacks.world import World
+
+__all__ = ["find_hangs", "hang_text", "is_responding"]
+
+HANGS = ("suspected", "deadlock-proven")
+
+
+def find_hangs(
+    pids: int | Iterable[int],
+    seconds: float = 2.0,
+    *,
+    descendants: bool = True,
+    capture: Capture | None = None,
+) -> dict[str, Any]:
+    """Verdicts for processes and their descendants, looked at for ``seconds``.
+
+    ``verdicts`` [``pid identity name label verdict evidence cycle unless``],
+    ``graph`` [``from to why from_pid to_pid``], ``stacks`` (the last dump of
+    each), ``seconds``, ``warnings``.  Nothing is paused.  Raises
+    :class:`NoSuchProcess` where none of them lives.
+    """
+    asked = [check_pid(pid) for pid in ([pids] if isinstance(pids, int) else pids)]
+    if isinstance(pids, int):
+        identify(asked[0])
+    wanted = asked
+    if descendants:
+        tree = World()
+        wanted = list(dict.fromkeys(one for pid in asked for one in tree.tree(pid)))
+    seen, world, warnings = observe(wanted, seconds, capture)
+    if not seen and asked:
+        raise NoSuchProcess(f"no process {asked[0]}: it ended while it was looked at")
+    graph = WaitGraph(world, seen)
+    sets = ClosedSets(graph, seen)
+    judged: dict[int, Judgement] = {}
+    for pid, one in seen.items():
+        judged[pid] = (
+            sets.judge(pid) or judge_gil(one) or judge_locks(one, graph) or judge_alone(one, graph)
+        )
+    _blame_waiters(judged, seen, graph)
+    edges = [*graph.sentences(), *sets.edges, *(e for j in judged.values() for e in j.edges)]
+    return {
+        "verdicts": [_row(seen[pid], judged[pid]) for pid in seen],
+        "graph": [edge_row(edge) for edge in dict.fromkeys(edges)],
+        "seconds": round(seconds, 3),
+        "stacks": [one.traces[-1] for one in seen.values() if one.traces],
+        "warnings": warnings,
+    }
+
+
+def _blame_waiters(
+    judged: dict[int, Judgement], seen: dict[int, Observed], graph: WaitGraph
+) -> None:
+    """Who waits without a time limit for the exit of a process that hangs, hangs with it."""
+    changed = True
+    while changed:
+        changed = False
+        for pid, one in seen.items():
+            main = graph.nodes.get(pid)
+            if (
+                judged[pid].verdict in HANGS
+                or main is None
+                or main.wait.kind != "exit"
+                or not main.blocked
+            ):
+                continue
+            children = {edge.to_pid for edge in main.edges}
+            hung = [
+                child for child in children if child in judged and judged[child].verdict in HANGS
+            ]
+            if children and len(hung) == len(children) and one.still(pid) and len(one.after) == 1:
+                evidence = [f"{main.edges[0].why}, which hangs"]
+                judged[pid] = Judgement("suspected", evidence, None, judged[hung[0]].unless)
+                changed = True
+
+
+def _row(one: Observed, judgement: Judgement) -> dict[str, Any]:
+    evidence = list(dict.fromkeys(judgement.evidence))
+    if judgement.unless:
+        evidence.append("unless " + "; or ".join(judgement.unless[:6]))
+    return {
+        "pid": one.pid,
+        "identity": str(one.identity),
+        "name": one.first.name,
+        "label": names.label_of_pid(one.pid),
+        "verdict": judgement.verdict,
+        "evidence": evidence,
+        "cycle": judgement.cycle,
+        "unless": judgement.unless,
+    }
+
+
+def is_responding(pid: int, seconds: float = 1.0) -> bool:
+    """False where the process is suspected or proven to hang, or is stopped."""
+    check_pid(pid)
+    identify(pid)
+    found = find_hangs(pid, seconds, descendants=False)
+    row = next(row for row in found["verdicts"] if row["pid"] == pid)
+    stopped = any(
+        trace["pid"] == pid and trace["threads"][:1] and trace["threads"][0]["state"] in ("T", "t")
+        for trace in found["stacks"]
+    )
+    return row["verdict"] not in HANGS and not stopped
+
+
+def hang_text(found: dict[str, Any]) -> str:
+    """The result as people read it: the worst first, then who waits for whom."""
+    order = {"deadlock-proven": 0, "suspected": 1, "waiting": 2, "running": 3, "idle": 4}
+    lines: list[str] = []
+    for row in sorted(found["verdicts"], key=lambda row: order[row["verdict"]]):
+        name = f"{row['name']} ({row['label']})" if row["label"] else row["name"]
+        lines.append(f"{row['pid']} {name}: {row['verdict']}")
+        lines += [f"    {sentence}" for sentence in row["evidence"]]
+        if row["cycle"]:
+            lines.append("    cycle: " + " → ".join(map(str, [*row["cycle"], row["cycle"][0]])))
+    if found["graph"]:
+        lines.append("")
+        lines += [f"{edge['from']} {edge['why']}" for edge in found["graph"]]
+    lines += [f"! {warning}" for warning in found["warnings"]]
+    return "\n".join(lines)

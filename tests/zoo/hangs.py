@@ -1,0 +1,447 @@
+"""Programs that hang, seem to hang, or rest: ``python hangs.py NAME`` plays one.
+
+Each prints ``ready`` once everything stands as it shall, on descriptor 3 if
+its standard output is part of the play (``PROCTUI_ZOO_READY=3``).  Expected
+verdicts stand beside the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import ctypes
+import fcntl
+import multiprocessing
+import os
+import queue
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+
+FOREVER = 3600.0
+
+
+def ready() -> None:
+    os.write(int(os.environ.get("PROCTUI_ZOO_READY", "1")), b"ready\n")
+
+
+def _meet(count: int) -> threading.Barrier:
+    return threading.Barrier(count)
+
+
+def _ready_when(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+    ready()
+
+
+def lock_inversion() -> None:
+    a, b, meet = threading.Lock(), threading.Lock(), _meet(3)
+
+    def left() -> None:
+        with a:
+            meet.wait()
+            with b:
+                pass
+
+    def right() -> None:
+        with b:
+            meet.wait()
+            with a:
+                pass
+
+    threads = [
+        threading.Thread(target=left, name="left"),
+        threading.Thread(target=right, name="right"),
+    ]
+    for thread in threads:
+        thread.start()
+    meet.wait()
+    time.sleep(0.1)
+    ready()
+    for thread in threads:
+        thread.join()
+
+
+def lock_inversion_watched() -> None:
+    """The same while the main thread lives on: it might release a lock, so it is no proof."""
+    threading.Thread(target=lock_inversion, daemon=True).start()
+    while True:
+        time.sleep(0.2)
+
+
+def three_way() -> None:
+    locks, meet = [threading.Lock() for _ in range(3)], _meet(4)
+
+    def philosopher(mine: threading.Lock, other: threading.Lock) -> None:
+        with mine:
+            meet.wait()
+            with other:
+                pass
+
+    for i in range(3):
+        threading.Thread(
+            target=philosopher, args=(locks[i], locks[(i + 1) % 3]), name=f"philosopher-{i}"
+        ).start()
+    meet.wait()
+    time.sleep(0.1)
+    ready()
+
+
+def self_deadlock() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    threading.Timer(0.1, ready).start()
+    lock.acquire()
+
+
+def _fill(q: multiprocessing.Queue[bytes]) -> None:
+    q.put(b"x" * 1_000_000)
+
+
+def mp_queue_join() -> None:
+    context = multiprocessing.get_context("fork")
+    q: multiprocessing.Queue[bytes] = context.Queue()
+    child = context.Process(target=_fill, args=(q,))
+    child.start()
+    time.sleep(0.3)
+    ready()
+    child.join()
+
+
+def fork_with_lock() -> None:
+    lock, taken = threading.Lock(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            taken.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait()
+    child = os.fork()
+    if child == 0:
+        with lock:
+            os._exit(0)
+    thread.join()
+    ready()
+    os.waitpid(child, 0)
+
+
+def pipe_full() -> None:
+    code = "import os; os.write(1, b'x' * 1_000_000)"
+    child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
+    time.sleep(0.3)
+    ready()
+    child.wait()
+
+
+def pipe_full_with_timer() -> None:
+    """Seems a cycle, but a timer breaks it: nothing in /proc shows setitimer(2) but its handler."""
+    code = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGALRM, lambda *_: os._exit(3))\n"
+        "signal.setitimer(signal.ITIMER_REAL, 3600)\n"
+        "os.write(1, b'x' * 1_000_000)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
+    time.sleep(0.3)
+    ready()
+    child.wait()
+
+
+def native_mutex() -> None:
+    """Two pthread mutexes taken in opposite order, the main thread lives on."""
+    libc = ctypes.CDLL(None)
+    one, two = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
+    meet = _meet(3)
+
+    def take(first: object, second: object) -> None:
+        libc.pthread_mutex_lock(first)
+        meet.wait()
+        libc.pthread_mutex_lock(second)
+
+    threading.Thread(target=take, args=(one, two), daemon=True).start()
+    threading.Thread(target=take, args=(two, one), daemon=True).start()
+    meet.wait()
+    time.sleep(0.1)
+    ready()
+    while True:
+        time.sleep(0.2)
+
+
+def lock_chain() -> None:
+    """Waits for a lock whose holder will go on: no hang."""
+    a, b, stand = threading.Lock(), threading.Lock(), threading.Event()
+
+    def holder() -> None:
+        with a:
+            stand.set()
+            time.sleep(FOREVER)
+
+    def middle() -> None:
+        with b, a:
+            pass
+
+    def last() -> None:
+        with b:
+            pass
+
+    threading.Thread(target=holder, daemon=True).start()
+    stand.wait()
+    threading.Thread(target=middle, daemon=True).start()
+    time.sleep(0.1)
+    threading.Thread(target=last, daemon=True).start()
+    time.sleep(0.1)
+    ready()
+    time.sleep(FOREVER)
+
+
+def gil_sleep() -> None:
+    """C code that sleeps without letting go of the GIL."""
+    libc = ctypes.PyDLL(None)
+
+    def starved() -> None:
+        while True:
+            sum(range(1000))
+
+    threading.Thread(target=starved, name="starved", daemon=True).start()
+    ready()
+    libc.sleep(3600)
+
+
+def vfork_d_state() -> None:
+    """The parent of a vfork child that pauses stands in state D."""
+    libc = ctypes.CDLL(None)
+    ready()
+    if libc.vfork() == 0:
+        libc.pause()
+
+
+def busy_loop() -> None:
+    ready()
+    while True:
+        pass
+
+
+def tty_input() -> None:
+    ready()
+    input()
+
+
+def socket_receive() -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname())
+    other, _ = server.accept()
+    if os.fork() == 0:
+        client.close()
+        time.sleep(FOREVER)
+    other.close()
+    ready()
+    client.recv(1)
+
+
+def _suicide(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def pool_worker_killed() -> None:
+    pool = multiprocessing.get_context("fork").Pool(2)
+    result = pool.apply_async(_suicide, (1,))
+    time.sleep(0.6)
+    ready()
+    result.get()
+
+
+def idle_pool() -> None:
+    pool = multiprocessing.get_context("fork").Pool(3)
+    pool.map(abs, range(6))
+    ready()
+    time.sleep(FOREVER)
+
+
+def idle_process_pool() -> None:
+    context = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        list(pool.map(abs, range(6)))
+        ready()
+        time.sleep(FOREVER)
+
+
+def idle_executor() -> None:
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        list(pool.map(abs, range(6)))
+        ready()
+        threading.Event().wait()
+
+
+def idle_queue_workers() -> None:
+    jobs: queue.Queue[int] = queue.Queue()
+    for _ in range(3):
+        threading.Thread(target=jobs.get, daemon=True).start()
+    ready()
+    signal.pause()
+
+
+def idle_server() -> None:
+    with socketserver.ThreadingTCPServer(
+        ("127.0.0.1", 0), socketserver.BaseRequestHandler
+    ) as server:
+        ready()
+        server.serve_forever(poll_interval=FOREVER)
+
+
+def idle_asyncio_server() -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+        ready()
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+def asyncio_future() -> None:
+    async def main() -> None:
+        ready()
+        await asyncio.get_running_loop().create_future()
+
+    asyncio.run(main())
+
+
+def future_of_itself() -> None:
+    """A task of a pool of one that waits for a task of the same pool."""
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+
+    def outer() -> None:
+        ready()
+        pool.submit(abs, 1).result()
+
+    pool.submit(outer).result()
+
+
+def periodic_worker() -> None:
+    ready()
+    while True:
+        sum(range(1000))
+        time.sleep(0.1)
+
+
+def back_pressure() -> None:
+    """A writer whose pipe is full because its reader is slow."""
+    code = "import os\nwhile True: os.write(1, b'x' * 65536)"
+    child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    ready()
+    while True:
+        os.read(child.stdout.fileno(), 1024)
+        time.sleep(0.3)
+
+
+def stopped() -> None:
+    ready()
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def zombie() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+    time.sleep(0.1)
+    ready()
+    time.sleep(FOREVER)
+
+
+def shell() -> None:
+    """Not Python: a shell that waits for a sleeping child."""
+    ready()
+    os.execvp("sh", ["sh", "-c", "sleep 3600; :"])
+
+
+def mixed_tree() -> None:
+    """A shell above a healthy worker and a deadlocked one."""
+    here, me = os.path.abspath(__file__), sys.executable
+    script = f"{me} {here} periodic_worker & exec {me} {here} self_deadlock"
+    os.execvp("sh", ["sh", "-c", script])
+
+
+def file_locks() -> None:
+    """Two processes, two files, locked in opposite order."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, name) for name in "ab"]
+        ends = os.pipe()
+
+        def take(first: str, second: str, meet: Callable[[], object]) -> None:
+            with open(first, "w") as one, open(second, "w") as two:
+                fcntl.flock(one, fcntl.LOCK_EX)
+                meet()
+                fcntl.flock(two, fcntl.LOCK_EX)
+
+        if os.fork() == 0:
+            take(paths[1], paths[0], lambda: os.write(ends[1], b"x"))
+            os._exit(0)
+
+        def met() -> None:
+            os.read(ends[0], 1)
+            threading.Timer(0.2, ready).start()
+            # The timer's thread is gone before anybody looks.
+
+        take(paths[0], paths[1], met)
+
+
+def semaphores_between_processes() -> None:
+    """Two processes and two multiprocessing locks, in opposite order."""
+    context = multiprocessing.get_context("fork")
+    a, b, meet = context.Lock(), context.Lock(), context.Barrier(2)
+
+    def take(first: object, second: object) -> None:
+        with first:  # type: ignore[attr-defined]
+            meet.wait()
+            with second:  # type: ignore[attr-defined]
+                pass
+
+    child = context.Process(target=take, args=(b, a))
+    child.start()
+    threading.Timer(0.4, ready).start()
+    take(a, b)
+
+
+def socket_protocol() -> None:
+    """Two processes that each wait for the other to speak first."""
+    mine, theirs = socket.socketpair()
+    if os.fork() == 0:
+        mine.close()
+        theirs.recv(1)
+        os._exit(0)
+    theirs.close()
+    ready()
+    mine.recv(1)
+
+
+def join_a_getter() -> None:
+    """Forgot the sentinel: joins a thread that waits for an item nobody will put."""
+    jobs: queue.Queue[int] = queue.Queue()
+    thread = threading.Thread(target=jobs.get)
+    thread.start()
+    ready()
+    thread.join()
+
+
+def sleeper() -> None:
+    ready()
+    time.sleep(FOREVER)
+
+
+def signal_waiter() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ready()
+    signal.pause()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
