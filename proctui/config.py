@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -111,6 +110,8 @@ def load(path: Path | None = None) -> Config:
 
 def parse(text: str, where: str = "config.toml") -> Config:
     """Parse TOML text; ``where`` stands in the messages."""
+    import tomllib
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

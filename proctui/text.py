@@ -9,8 +9,6 @@ offsets into a text stay valid.
 
 from __future__ import annotations
 
-import unicodedata
-
 __all__ = ["decode", "sanitize", "sanitize_lines"]
 
 _CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
@@ -24,7 +22,7 @@ class _Table(dict[int, str]):
         char = chr(code)
         if char.isprintable():
             harmless = char
-        elif unicodedata.category(char) == "Zs":
+        elif char.isspace() and char not in "\x85\u2028\u2029":
             harmless = " "
         else:
             harmless = _REPLACEMENT

@@ -6,7 +6,7 @@ as zero.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 
 __all__ = ["clock_text", "human_bytes", "human_percent", "human_seconds", "iso_time"]
 
@@ -57,10 +57,12 @@ def iso_time(unix_seconds: float | None) -> str | None:
     """ISO 8601 in the local zone with its offset, to the millisecond."""
     if unix_seconds is None:
         return None
-    moment = datetime.fromtimestamp(unix_seconds, UTC).astimezone()
-    return moment.isoformat(timespec="milliseconds")
+    milliseconds = round(unix_seconds * 1000)
+    moment = time.localtime(milliseconds // 1000)
+    zone = time.strftime("%z", moment)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{milliseconds % 1000:03d}{zone[:3]}:{zone[3:5]}"
 
 
 def clock_text(unix_seconds: float) -> str:
     """``10:02:11`` in the local zone: for evidence that a person reads."""
-    return datetime.fromtimestamp(unix_seconds, UTC).astimezone().strftime("%H:%M:%S")
+    return time.strftime("%H:%M:%S", time.localtime(unix_seconds))

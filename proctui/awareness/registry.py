@@ -15,14 +15,20 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from proctui import paths
 from proctui.awareness import files, memory
-from proctui.awareness.session import Session, from_document, identity_from_list
+from proctui.awareness.session import (
+    Session,
+    from_document,
+    identity_from_list,
+    marker_ids,
+    marker_value,
+)
 from proctui.awareness.writer import SessionWriter, create_session, held
 from proctui.errors import NoSuchSession, ProctuiError, RefusedError
 from proctui.machine import identity as kernel
@@ -35,6 +41,7 @@ __all__ = [
     "create_session",
     "list_sessions",
     "load_session",
+    "marker_ids",
     "marker_value",
     "scan",
     "session_roots",
@@ -64,17 +71,6 @@ class Scan(NamedTuple):
 def session_roots() -> list[Path]:
     """The ``sessions`` directories that may exist, best first."""
     return [candidate / "sessions" for candidate in paths.state_candidates()]
-
-
-def marker_value(existing: str | None, session_id: str) -> str:
-    """The marker for a job's environment: appended, never replaced, so that nesting shows."""
-    outer = [part for part in (existing or "").split(":") if _ID.fullmatch(part)]
-    return ":".join([*outer[-15:], session_id])
-
-
-def marker_ids(value: str) -> tuple[str, ...]:
-    """The session ids in a marker, outermost first."""
-    return tuple(part for part in value.split(":") if _ID.fullmatch(part))
 
 
 @contextlib.contextmanager
@@ -155,7 +151,46 @@ def _read(root: Path, registry: int, name: str) -> Session:
             raise ValueError("its id is not its directory's name")
         if session.uid != os.geteuid():
             raise ValueError(f"it was made by uid {session.uid}")
-        return judge(replace(session, owner_alive=_owner_holds(directory, session.runner)))
+        alive = _owner_holds(directory, session.runner)
+    if not alive and session.boot_id == kernel.boot_id() and _suspicious(root / name, session):
+        found = recover(Problem(root / name, name, "its owner does not hold it"))
+        if found is not None:
+            return found
+    return judge(_remembered(replace(session, owner_alive=alive)))
+
+
+def _suspicious(directory: Path, session: Session) -> bool:
+    """Whether the file may be somebody else's doing: no owner, yet not ended in order."""
+    return session.state != "ended" or (directory / "runner.sock").exists()
+
+
+def _remembered(session: Session) -> Session:
+    """Of a living owner's session its own word counts, not the file's."""
+    owner = session.runner
+    if not session.owner_alive or owner is None:
+        return session
+    try:
+        told = from_document(memory.read(owner.pid, session.id, "session"), session.directory)
+    except ValueError:
+        return session
+    if told.id != session.id or told.runner is None or not told.runner.same(owner):
+        return session
+    return replace(told, owner_alive=True)
+
+
+def reload(session: Session) -> Session:
+    """The same session as it is now, without looking at the others."""
+    writer = held(session.id)
+    if writer is not None:
+        return judge(replace(writer.session, owner_alive=True))
+    if session.directory is None:
+        return judge(session)
+    try:
+        with _open_root(session.directory.parent) as registry:
+            return _read(session.directory.parent, registry, session.id)
+    except (OSError, files.FileProblem, ValueError) as error:
+        found = recover(Problem(session.directory, session.id, _words(error)))
+        return judge(replace(session, owner_alive=False)) if found is None else found
 
 
 def _parse(raw: bytes) -> object:
@@ -254,7 +289,7 @@ def load_session(session_id: str) -> Session:
     raise NoSuchSession(f"no session {wanted}", "`proctui sessions` lists them with their ids")
 
 
-def recover(problem: Problem) -> Session | None:
+def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | None:
     """The session behind broken files, from the memory of its living owner.
 
     Of several that claim to be it, the one that started first: what came
@@ -263,7 +298,7 @@ def recover(problem: Problem) -> Session | None:
     if problem.session_id is None or not _ID.fullmatch(problem.session_id):
         return None
     claims: list[tuple[int, Session]] = []
-    for pid in memory.search(problem.session_id):
+    for pid in memory.search(problem.session_id) if pids is None else pids:
         with contextlib.suppress(ProctuiError, ValueError):
             identity = kernel.identify(pid)
             session = from_document(memory.read(pid, problem.session_id, "session"), problem.path)

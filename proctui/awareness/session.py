@@ -27,6 +27,8 @@ __all__ = [
     "from_document",
     "identity_from_list",
     "identity_to_list",
+    "marker_ids",
+    "marker_value",
     "to_document",
 ]
 
@@ -275,3 +277,14 @@ def _controller(raw: object) -> Controller:
     if not isinstance(raw, dict):
         raise ValueError("a controller is an object")
     return Controller(sanitize(_pick(raw, "role", str))[:40], identity_from_list(raw.get("ident")))
+
+
+def marker_value(existing: str | None, session_id: str) -> str:
+    """The marker for a job's environment: appended, never replaced, so that nesting shows."""
+    outer = [part for part in (existing or "").split(":") if _ID.fullmatch(part)]
+    return ":".join([*outer[-15:], session_id])
+
+
+def marker_ids(value: str) -> tuple[str, ...]:
+    """The session ids in a marker, outermost first."""
+    return tuple(part for part in value.split(":") if _ID.fullmatch(part))

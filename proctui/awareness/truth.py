@@ -8,7 +8,6 @@ socket; the files.  Only the first three are believed; files alone give
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,11 +16,12 @@ from typing import Any
 
 from proctui.awareness import files, live, memory
 from proctui.awareness.baseline import Baseline, Key
-from proctui.awareness.registry import SPAWNED_LIMIT, load_session
+from proctui.awareness.registry import SPAWNED_LIMIT, Problem, recover, reload
 from proctui.awareness.session import Session, from_document, identity_from_list
 from proctui.awareness.writer import Entry, held
 from proctui.errors import ProctuiError
 from proctui.machine import identity as kernel
+from proctui.machine import stat
 from proctui.model import Certainty
 from proctui.text import sanitize
 
@@ -75,7 +75,39 @@ def learn(session: Session) -> Truth:
         return Truth(
             session, blocked="the session belongs to another pid namespace: it can only be viewed"
         )
+    session = _genuine(session)
     return _from_memory(session) or _from_socket(session) or _from_files(session)
+
+
+def _genuine(session: Session) -> Session:
+    """The session as its *first* owner has it: who took its files over came later.
+
+    What usurps a session's files came out of its job, so below a runner,
+    which is a subreaper, only the owner's ancestors have to be asked; for
+    other owners, and where none lives, everybody.
+    """
+    if session.directory is None:
+        return session
+    pids = None
+    if session.owner_alive and session.runner is not None and session.kind in ("run", "demo"):
+        pids = [session.runner.pid, *_above(session.runner.pid)]
+    found = recover(Problem(session.directory, session.id, ""), pids)
+    return session if found is None else found
+
+
+def _above(pid: int) -> list[int]:
+    found: list[int] = []
+    at = pid
+    while len(found) < 256:
+        try:
+            with open(f"/proc/{at}/stat", "rb") as file:
+                at = stat.parse(file.read(4096)).ppid
+        except (OSError, ValueError):
+            break
+        if at <= 0 or at in found:
+            break
+        found.append(at)
+    return found
 
 
 def _believe(session: Session, document: object) -> Session:
@@ -189,9 +221,7 @@ class Follower:
         if mark == self._mark and self.truth.proof != "socket":
             return None
         self._mark = mark
-        session = self.truth.session
-        with contextlib.suppress(ProctuiError):
-            session = load_session(session.id)
+        session = reload(self.truth.session)
         newer = learn(session)
         if newer.proof is None and self.truth.proof is not None:
             self.warnings = ("the session's owner is gone; what was learnt from it stays",)

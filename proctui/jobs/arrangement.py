@@ -8,7 +8,6 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import Controller
 from proctui.awareness.writer import SessionWriter
 from proctui.jobs.logfile import LogFile
@@ -48,7 +47,6 @@ class Arrangement:
     environ: dict[str, str]
     options: Options
     writer: SessionWriter
-    baseline: Baseline
     front: Identity
     plumbing: Plumbing
     channel: Channel

@@ -15,14 +15,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proctui.jobs import plumbing, strays
 from proctui.jobs.keys import Keys
-from proctui.jobs.launch import Job
 from proctui.jobs.tap import Tap
 from proctui.jobs.wire import Page
 from proctui.text import sanitize
+
+if TYPE_CHECKING:
+    from proctui.jobs.launch import Job
 
 __all__ = ["Front", "run_plain"]
 

@@ -11,7 +11,6 @@ import contextlib
 import gc
 import os
 import select
-import traceback
 from typing import NoReturn
 
 from proctui.errors import ProctuiError
@@ -128,6 +127,8 @@ def _let_go(word: int, means: Arrangement) -> None:
 
 def _write_down(means: Arrangement) -> None:
     """Leave the traceback of a crash in the session's directory: there is no other place for it."""
+    import traceback
+
     with contextlib.suppress(OSError):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open("runner.log", flags, 0o600, dir_fd=means.writer.directory_fd)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from proctui import config
-from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import Caps, Session
 from proctui.awareness.writer import create_session
 from proctui.errors import BadArgument, NoSuchSession, ProctuiError
@@ -29,7 +28,6 @@ from proctui.jobs.options import Options
 from proctui.jobs.titles import rename
 from proctui.jobs.wire import Channel, Page
 from proctui.machine import identity
-from proctui.machine.source import open_source
 
 __all__ = ["Job", "attach", "launch"]
 
@@ -157,6 +155,9 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
         raise BadArgument("no command to run", "proctui run -- CMD…")
     _need_one_thread()
     plumbing.ensure_stdio()
+    if options.front and not options.dashboard:
+        # Loaded before the forks, its memory is shared.
+        import proctui.jobs.front  # noqa: F401
     means, near = _arrange(list(argv), options)
     gc.collect()
     gc.freeze()
@@ -182,11 +183,6 @@ def _need_one_thread() -> None:
 def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
     run = config.load().run
     log = None if options.log is None else open_log(options.log)
-    source = open_source()
-    try:
-        baseline, _ = Baseline.capture(source)
-    finally:
-        source.close()
     laid = plumbing.lay(options)
     streams = [stream.name for stream in laid.streams]
     writer = create_session(
@@ -211,7 +207,6 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
         environ=dict(os.environ if options.environ is None else options.environ),
         options=options,
         writer=writer,
-        baseline=baseline,
         front=identity.own(),
         plumbing=laid,
         channel=far,

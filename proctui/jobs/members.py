@@ -12,7 +12,6 @@ from proctui.errors import ProctuiError
 from proctui.jobs import family
 from proctui.machine import identity
 from proctui.model import Certainty, Identity
-from proctui.redact import redact_argv
 from proctui.text import decode
 from proctui.units import clock_text
 
@@ -129,4 +128,6 @@ def _cmdline(pid: int) -> list[str] | None:
             raw = file.read(65536)
     except OSError:
         return None
+    from proctui.redact import redact_argv
+
     return list(redact_argv([decode(part) for part in raw.rstrip(b"\0").split(b"\0")]))

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import platform
 import struct
 import sys
 import termios
@@ -70,7 +69,7 @@ def ensure_stdio() -> None:
 
 def same_file(one: int, two: int) -> bool:
     """Whether two descriptors share one open file description (kcmp(2), KCMP_FILE)."""
-    number = _SYS_KCMP.get(platform.machine())
+    number = _SYS_KCMP.get(os.uname().machine)
     if number is not None and sys.platform == "linux":
         own = os.getpid()
         answer = ctypes.CDLL(None, use_errno=True).syscall(

@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from proctui.awareness.session import MARKER_VARIABLE
-from proctui.jobs import family, start, status
+from proctui.awareness.baseline import Baseline
+from proctui.awareness.session import MARKER_VARIABLE, marker_value
+from proctui.jobs import census, family, start, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.capture import Sink, Store
 from proctui.jobs.members import Members
@@ -68,12 +69,14 @@ class Runner:
 
     def begin(self) -> None:
         """Own the session, start the command; raises only before the command is there."""
-        self._own_session()
+        self._own_session(census.take())
         for sink in self.sinks:
             sink.begin()
         self._listen()
         plumbing, means = self.means.plumbing, self.means
-        means.environ[MARKER_VARIABLE] = _marker(means.environ, self.writer.session.id)
+        means.environ[MARKER_VARIABLE] = marker_value(
+            means.environ.get(MARKER_VARIABLE), self.writer.session.id
+        )
         pid, failure = start.start(
             means.argv, means.environ, plumbing.stdio, means.options, self.page
         )
@@ -93,11 +96,12 @@ class Runner:
         self._write_status()
         self.means.channel.send("started", {"pid": pid})
 
-    def _own_session(self) -> None:
+    def _own_session(self, baseline: Baseline | None) -> None:
         self.writer.take_over(
             controllers=self.means.controllers(self.own), keeper=self.means.keeper
         )
-        self.writer.write_baseline(self.means.baseline)
+        if baseline is not None:
+            self.writer.write_baseline(baseline)
 
     def _know_job(self, pid: int) -> None:
         self.job = identity.identify(pid)
@@ -112,7 +116,7 @@ class Runner:
         pid = int(self.page.words[Page.JOB])
         directory = self.writer.directory_fd
         self.status = status.read(directory) or {"session": self.writer.session.id, "notes": []}
-        self._own_session()
+        self._own_session(census.recall(directory))
         with contextlib.suppress(ProcessLookupError):
             self._know_job(pid)
         for sink in self.sinks:
@@ -373,7 +377,3 @@ class Runner:
         self.means.channel.send("ended")
 
 
-def _marker(environ: dict[str, str], session_id: str) -> str:
-    from proctui.awareness.registry import marker_value
-
-    return marker_value(environ.get(MARKER_VARIABLE), session_id)
