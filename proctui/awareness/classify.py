@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from proctui.awareness import chains, evidence, protect
 from proctui.awareness.baseline import Key, started_at
+from proctui.awareness.connector import Fork
 from proctui.awareness.lineage import CERTAIN_KINDS, Lineage, Record
+from proctui.awareness.links import Links
 from proctui.awareness.session import Controller, Session
 from proctui.awareness.tree import Tree, verified_parent
 from proctui.awareness.truth import Truth
@@ -81,6 +83,7 @@ class Classifier:
         self._truth = truth
         self._all_due = True
         self._bound: frozenset[Key] | None = None
+        self._links = Links()
 
     @property
     def truth(self) -> Truth | None:
@@ -123,10 +126,31 @@ class Classifier:
         self._all_due = True
         return self.lineage.latch(identity, "adopted", (words,))
 
-    def connect(self, parent: Record, proc: Proc, words: str) -> Record:
-        """The kernel reported the fork (proc connector), also where links were short-lived."""
-        self._all_due = True
-        return self.lineage.latch(proc.identity, "connector", (words,), parent=parent)
+    def take_forks(self, events: Iterable[Fork], *, lost: bool, snapshot: Snapshot) -> None:
+        """Use what the kernel reported until ``snapshot``; call it before :meth:`update`."""
+        truth = self._truth
+        if truth is None or lost:
+            self._links.clear()
+            return
+        heads = [truth.session.leader, truth.session.runner]
+        roots = {
+            head.pid
+            for head in heads
+            if head is not None and truth.session.kind in _PARENT_KINDS
+            for row in (self._facts.get(head.pid), snapshot.procs.get(head.pid))
+            if row is not None and row.identity.same(head)
+        }
+        self._links.take(events, self.lineage.at, roots.__contains__)
+        for proc, link in self._links.settle(snapshot.procs):
+            if self._steers(truth.session, proc.identity):
+                continue
+            if truth.baseline is not None and proc.identity in truth.baseline:
+                continue
+            above = link.above
+            if above is not None and self.lineage.get(above.identity) is not above:
+                continue
+            known = self.lineage.get(proc.identity)
+            self._stronger(known, proc, "connector", (link.words,), above)
 
     def update(
         self,

@@ -14,6 +14,7 @@ from typing import Any
 
 from proctui.awareness import behalf, cgroup, chains, protect
 from proctui.awareness.classify import Classifier
+from proctui.awareness.connector import open_connector
 from proctui.awareness.graves import Graves
 from proctui.awareness.select import resolve_session
 from proctui.awareness.session import Session
@@ -81,7 +82,9 @@ class Watch:
         self._lock = threading.RLock()
         self._view: View | None = None
         self._job: frozenset[int] = frozenset()
-        self._strays: tuple[Any, frozenset[int], bool] | None = None
+        self._connector = None
+        if live and truth is not None and _needs_reports(truth):
+            self._connector = open_connector()
         self._closed = False
 
     @property
@@ -123,6 +126,8 @@ class Watch:
             if not self._closed:
                 self._closed = True
                 self._graves.close()
+                if self._connector is not None:
+                    self._connector.close()
                 self.source.close()
 
     def __enter__(self) -> Watch:
@@ -187,6 +192,9 @@ class Watch:
             inside = cgroup.members(session.cgroup, session.id)
         if truth is not None and truth.proof not in (None, "own"):
             classifier.bind(self._bound(snapshot, truth.session))
+        if self._connector is not None:
+            events = self._connector.poll()
+            classifier.take_forks(events, lost=self._connector.lost, snapshot=snapshot)
         before = None if self._view is None else self._view.verdicts
         verdicts = classifier.update(snapshot, self._others(), inside)
         if verdicts is not before:
@@ -282,6 +290,12 @@ class Watch:
         if self.writer is not None and self.writer.trouble:
             words.append(f"the session's files fell behind: {self.writer.trouble}")
         return tuple(words)
+
+
+def _needs_reports(truth: Truth) -> bool:
+    """Below a runner nothing gets lost, it is a subreaper; other owners may miss a link."""
+    own = truth.proof == "own" and truth.baseline is not None
+    return own and truth.session.kind not in ("run", "demo")
 
 
 def _is_zombie(proc: Proc) -> bool:
