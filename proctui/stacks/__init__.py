@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from proctui.stacks.capturing import capture, capture_many
     from proctui.stacks.graph import wait_graph
     from proctui.stacks.merging import compare, merge, merged_text
+    from proctui.stacks.profile import hot_functions
     from proctui.stacks.trace import StackTrace
     from proctui.stacks.verdict import find_hangs, hang_text, is_responding
     from proctui.stacks.waits import describe
@@ -25,6 +26,7 @@ __all__ = [
     "describe",
     "find_hangs",
     "hang_text",
+    "hot_functions",
     "is_responding",
     "merge",
     "merged_text",
@@ -38,6 +40,7 @@ _HOMES = {
     "compare": "merging",
     "describe": "waits",
     "find_hangs": "verdict",
+    "hot_functions": "profile",
     "hang_text": "verdict",
     "is_responding": "verdict",
     "merge": "merging",

@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 FOREVER = 3600.0
 
@@ -365,7 +366,7 @@ def shell() -> None:
 
 def mixed_tree() -> None:
     """A shell above a healthy worker and a deadlocked one."""
-    here, me = os.path.abspath(__file__), sys.executable
+    here, me = Path(__file__).resolve(), sys.executable
     script = f"{me} {here} periodic_worker & exec {me} {here} self_deadlock"
     os.execvp("sh", ["sh", "-c", script])
 
