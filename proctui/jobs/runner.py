@@ -94,6 +94,8 @@ class Runner:
         if failure is not None:
             self.status["error"] = {"status": failure.status, "message": failure.message}
         self._write_status()
+        # Whoever hears of the job may want to end it at once: it is certain from the beginning.
+        self.members.look()
         self.means.channel.send("started", {"pid": pid})
 
     def _own_session(self, baseline: Baseline | None) -> None:
