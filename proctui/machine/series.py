@@ -96,8 +96,9 @@ class Series:
             stored = array("f", (number,))[0]
             if stored == before or (isnan(stored) and isnan(before)):
                 return
-        self._indices.append(index)
+        # The figure first: a reader in another thread finds its place by the indices.
         values.append(number)
+        self._indices.append(index)
 
     def trim(self, points: int) -> None:
         """Keep the newest ``points`` changes (a quarter more before anything is moved)."""

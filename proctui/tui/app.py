@@ -12,17 +12,19 @@ from textual.binding import Binding, BindingType
 
 from proctui import paths
 from proctui.awareness.view import View
+from proctui.tui.background import in_thread
 from proctui.tui.cells import exit_text
 from proctui.tui.feed import Feed
 from proctui.tui.options import Options
 from proctui.tui.screens.main import MainScreen
+from proctui.tui.start import run_dashboard
 from proctui.tui.themes import DEFAULT, THEMES, role_defaults
 
-__all__ = ["ProctuiApp"]
+__all__ = ["ProctuiApp", "run_dashboard"]
 
 
 class ProctuiApp(App[int]):
-    """One dashboard; what it shows comes from ``options.open_watch``."""
+    """One dashboard; what it shows comes from ``options.watch``."""
 
     TITLE = "proctui"
     ENABLE_COMMAND_PALETTE = True
@@ -35,12 +37,13 @@ class ProctuiApp(App[int]):
 
     def __init__(self, options: Options, **kwargs: Any) -> None:
         self.options = options
+        self.failure: BaseException | None = None
         super().__init__(**kwargs)
         for theme in THEMES:
             self.register_theme(theme)
-        wanted = options.config.dashboard.theme
+        wanted = options.theme or options.config.dashboard.theme
         self.theme = wanted if wanted in self.available_themes else DEFAULT
-        self.feed = Feed(options.open_watch(), options.seconds)
+        self.feed = Feed(options.watch, options.seconds)
         self.set_keymap(options.config.keys)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -54,28 +57,75 @@ class ProctuiApp(App[int]):
             except (NotImplementedError, RuntimeError, ValueError):
                 break
 
+    def _fatal_error(self) -> None:
+        """Leave without Textual's traceback: :func:`run_dashboard` raises what went wrong."""
+        self.failure = self._exception
+        self._close_messages_no_wait()
+
     def get_default_screen(self) -> MainScreen:
         return MainScreen(id="main")
+
+    @property
+    def main(self) -> MainScreen:
+        """The main screen, whatever lies on top of it."""
+        return next(one for one in self.screen_stack if isinstance(one, MainScreen))
 
     def settled(self) -> None:
         """The first frame stands: what lives now lives long, the collector may skip it."""
         gc.collect()
         gc.freeze()
 
+    def exit_status(self, view: View | None = None) -> int | None:
+        """The job's exit status as a shell shows it, ``None`` while it runs or is unknown."""
+        job = self.options.job
+        status = job.poll() if job is not None else None
+        if status is None and view is not None and view.session is not None:
+            status = view.session.exit_status
+        return status
+
     def job_state(self, view: View) -> str:
         """How the job fares, in a word or two; the exit status once it ended."""
-        session = view.session
-        if session is None:
+        if view.session is None:
             return ""
-        if view.leader_alive:
+        status = self.exit_status(view)
+        if view.leader_alive and status is None:
             return "live"
-        status = session.exit_status
         ended = "ended" if status is None else exit_text(status)
         return f"{ended} · orphaned" if view.job else ended
 
     def leave(self) -> None:
-        """The way out."""
-        self.exit(0)
+        """The way out; a living job that this dashboard started is asked about."""
+        view = self.main.live
+        job = self.options.job
+        if job is None or view is None or self.exit_status(view) is not None or not view.job:
+            self.exit(0)
+            return
+        policy = self.options.quit_policy
+        if policy != "ask":
+            self._leave(policy)
+            return
+        from proctui.tui.screens.quit import QuitScreen
+
+        if not any(isinstance(one, QuitScreen) for one in self.screen_stack):
+            label = view.session.label if view.session is not None else "the job"
+            self.push_screen(QuitScreen(label, len(view.job)), self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "keep":
+            self.exit(0)
+        elif answer == "end":
+            self.notify("Ending the job …", markup=False)
+            self.run_worker(
+                self._end_job(), name="end", group="end", description="ends the job", exclusive=True
+            )
+
+    async def _end_job(self) -> None:
+        result = await in_thread(self.options.job.end)
+        if result.get("done") or not result.get("error"):
+            self.exit(0)
+            return
+        message = result["error"].get("message", "")
+        self.notify(f"The job was not ended: {message}", severity="error", markup=False)
 
     def action_leave(self) -> None:
         self.leave()

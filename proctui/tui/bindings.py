@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 __all__ = ["GROUPS", "KEYS", "Context", "Key", "applies", "footer_keys", "key_label", "to_bindings"]
 
@@ -58,39 +58,169 @@ KEYS = (
     Key("find.filter", "backslash,f4", "filter", "Filter", "Show only what matches", 72, "lines"),
     Key("find.next", "n", "find(1)", "Next", "Next line that matches", 0, "lines"),
     Key("find.previous", "N", "find(-1)", "Previous", "The line before that matches", 0, "lines"),
-    Key("tree.flat", "t,f5", "toggle_tree", "Tree/flat", "As a tree, or as a flat list", 44, "processes"),
+    Key(
+        "tree.flat",
+        "t,f5",
+        "toggle_tree",
+        "Tree/flat",
+        "As a tree, or as a flat list",
+        44,
+        "processes",
+    ),
     Key("tree.unfold", "plus", "unfold", "Unfold", "Show what is below", 0, "foldable"),
     Key("tree.fold", "minus", "fold", "Fold", "Hide what is below and show its sum", 0, "foldable"),
-    Key("tree.fold_all", "asterisk", "fold_all", "Fold all", "Fold or unfold everything", 0, "foldable"),
-    Key("tree.machine", "m", "toggle_machine", "Job/machine", "The job alone, or every process", 60, "processes"),
-    Key("tree.follow", "F", "follow", "Follow", "Keep the selected process in sight", 0, "processes log"),
-    Key("sort.choose", "f6", "choose_sort", "Sort", "Choose what the tree is sorted by", 50, "processes"),
-    Key("sort.previous", "less_than_sign", "sort_step(-1)", "Sort left", "Sort by the column before", 0, "processes"),
-    Key("sort.next", "greater_than_sign", "sort_step(1)", "Sort right", "Sort by the next column", 0, "processes"),
+    Key(
+        "tree.fold_all",
+        "asterisk",
+        "fold_all",
+        "Fold all",
+        "Fold or unfold everything",
+        0,
+        "foldable",
+    ),
+    Key(
+        "tree.machine",
+        "m",
+        "toggle_machine",
+        "Job/machine",
+        "The job alone, or every process",
+        60,
+        "processes",
+    ),
+    Key(
+        "tree.follow",
+        "F",
+        "follow",
+        "Follow",
+        "Keep the selected process in sight",
+        0,
+        "processes log",
+    ),
+    Key(
+        "sort.choose",
+        "f6",
+        "choose_sort",
+        "Sort",
+        "Choose what the tree is sorted by",
+        50,
+        "processes",
+    ),
+    Key(
+        "sort.previous",
+        "less_than_sign",
+        "sort_step(-1)",
+        "Sort left",
+        "Sort by the column before",
+        0,
+        "processes",
+    ),
+    Key(
+        "sort.next",
+        "greater_than_sign",
+        "sort_step(1)",
+        "Sort right",
+        "Sort by the next column",
+        0,
+        "processes",
+    ),
     Key("sort.cpu", "P", "sort('cpu')", "By CPU", "Sort by CPU", 0, "processes"),
-    Key("sort.memory", "M", "sort('memory')", "By memory", "Sort by resident memory", 0, "processes"),
+    Key(
+        "sort.memory", "M", "sort('memory')", "By memory", "Sort by resident memory", 0, "processes"
+    ),
     Key("sort.time", "T", "sort('time')", "By time", "Sort by CPU time used", 0, "processes"),
     Key("sort.invert", "I", "sort_invert", "Invert", "Turn the order around", 0, "processes"),
     Key("tag.toggle", "space", "tag", "Tag", "Tag the process for a kill", 46, "processes"),
-    Key("tag.subtree", "c", "tag_subtree", "Tag subtree", "Tag it and everything below", 0, "processes"),
+    Key(
+        "tag.subtree",
+        "c",
+        "tag_subtree",
+        "Tag subtree",
+        "Tag it and everything below",
+        0,
+        "processes",
+    ),
     Key("tag.clear", "U", "untag", "Untag all", "Remove every tag", 0, "processes"),
-    Key("act.inspect", "enter", "inspect", "Inspect", "Everything about the process", 90, "processes"),
-    Key("act.kill", "f9,K", "kill", "Kill…", "Plan a kill; nothing is sent before you confirm", 88, "process"),
-    Key("act.strays", "e", "end_strays", "End strays…", "Plan to end every certain stray", 30, "process"),
+    Key(
+        "act.inspect",
+        "enter",
+        "inspect",
+        "Inspect",
+        "Everything about the process",
+        90,
+        "processes",
+    ),
+    Key(
+        "act.kill",
+        "f9,K",
+        "kill",
+        "Kill…",
+        "Plan a kill; nothing is sent before you confirm",
+        88,
+        "process",
+    ),
+    Key(
+        "act.strays",
+        "e",
+        "end_strays",
+        "End strays…",
+        "Plan to end every certain stray",
+        30,
+        "process",
+    ),
     Key("act.copy", "y", "copy", "Copy", "Copy the line to the clipboard (OSC 52)", 20, "lines"),
     Key("debug.stack", "s", "stack", "Stack", "Stack of the selected process", 80, "process"),
-    Key("debug.stacks", "S", "stacks", "All stacks", "Stacks of the subtree, identical ones merged", 62, "process"),
-    Key("debug.hangs", "h", "hangs", "Hangs", "Who waits for whom, and is it a deadlock", 76, "process"),
-    Key("debug.logs", "l", "logs", "Logs", "Which logs it writes, and what stands there", 74, "process"),
+    Key(
+        "debug.stacks",
+        "S",
+        "stacks",
+        "All stacks",
+        "Stacks of the subtree, identical ones merged",
+        62,
+        "process",
+    ),
+    Key(
+        "debug.hangs",
+        "h",
+        "hangs",
+        "Hangs",
+        "Who waits for whom, and is it a deadlock",
+        76,
+        "process",
+    ),
+    Key(
+        "debug.logs",
+        "l",
+        "logs",
+        "Logs",
+        "Which logs it writes, and what stands there",
+        74,
+        "process",
+    ),
     Key("debug.threads", "H", "threads", "Threads", "Its threads in the inspector", 42, "process"),
-    Key("time.back", "left_square_bracket", "time(-1)", "Earlier", "Step back in time: every pane shows that moment", 36),
+    Key(
+        "time.back",
+        "left_square_bracket",
+        "time(-1)",
+        "Earlier",
+        "Step back in time: every pane shows that moment",
+        36,
+    ),
     Key("time.forward", "right_square_bracket", "time(1)", "Later", "Step forward in time", 0),
     Key("time.pause", "Z", "pause", "Pause", "Hold the screen; the job goes on", 34),
     Key("app.redraw", "ctrl+l", "redraw", "Redraw", "Draw the whole screen again"),
     Key("app.palette", "colon,ctrl+p", "palette", "Commands", "Find any command by its name", 38),
-    Key("app.help", "question_mark,f1", "help", "Help", "What the keys, colours and marks mean", 92),
+    Key(
+        "app.help", "question_mark,f1", "help", "Help", "What the keys, colours and marks mean", 92
+    ),
     Key("app.suspend", "ctrl+z", "suspend_process", "Suspend", "Back to the shell; fg returns"),
-    Key("app.quit", "q,f10", "quit", "Quit", "Leave; asks what becomes of a job that proctui started", 94),
+    Key(
+        "app.quit",
+        "q,f10",
+        "quit",
+        "Quit",
+        "Leave; asks what becomes of a job that proctui started",
+        94,
+    ),
     Key("app.back", "escape", "back", "Back", "Undo the last step: filter, zoom, time, pane", 0),
 )
 
@@ -197,7 +327,7 @@ def keys_of(key: Key, remapped: Mapping[str, str]) -> str:
     return remapped.get(key.id, key.keys)
 
 
-def to_bindings() -> list[Binding]:
+def to_bindings() -> list[BindingType]:
     """What Textual needs: ids, tooltips and groups included."""
     groups = {name: Binding.Group(title) for name, title in GROUPS.items()}
     return [

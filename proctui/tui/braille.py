@@ -26,7 +26,8 @@ def _level(value: float | None, top: float, steps: int) -> int:
 def spark(values: Sequence[float | None], width: int, top: float) -> str:
     """The latest ``2 * width`` samples as one line, newest at the right."""
     wanted = list(values[-2 * width :]) if width else []
-    wanted = [None] * (2 * width - len(wanted)) + wanted
+    blank: list[float | None] = [None] * (2 * width - len(wanted))
+    wanted = blank + wanted
     cells = []
     for left, right in zip(wanted[::2], wanted[1::2], strict=True):
         code = _LEFT[_level(left, top, 4)] | _RIGHT[_level(right, top, 4)]
@@ -91,7 +92,8 @@ def _padded(values: Sequence[float | None], length: int) -> list[float | None]:
     older cells keep their glyphs while the next sample arrives.
     """
     tail = list(values[-length:])
-    return [None] * (length - len(tail)) + tail
+    blank: list[float | None] = [None] * (length - len(tail))
+    return blank + tail
 
 
 def _share_rows(left: int, right: int, low_left: int, low_right: int, height: int) -> int:

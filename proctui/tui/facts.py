@@ -211,7 +211,12 @@ def _threads(details: Mapping[str, Any], width: int) -> list[Runs]:
         return [((f"{_known(threads)} threads, none could be listed", "warn"),)]
     name = max(12, width - 28)
     out: list[Runs] = [
-        (("    TID ", "title"), (fit("NAME", name), "title"), (" S ", "title"), ("   CPU TIME", "title"))
+        (
+            ("    TID ", "title"),
+            (fit("NAME", name), "title"),
+            (" S ", "title"),
+            ("   CPU TIME", "title"),
+        )
     ]
     for one in threads:
         used = one.get("cpu_seconds", one.get("cpu_time", one.get("cpu")))
@@ -253,7 +258,10 @@ def _network(details: Mapping[str, Any], width: int) -> list[Runs]:
         local, remote = one.get("local"), one.get("remote")
         out.append(
             (
-                (fit(str(one.get("kind") or one.get("type") or one.get("protocol") or "?"), 6), "dim"),
+                (
+                    fit(str(one.get("kind") or one.get("type") or one.get("protocol") or "?"), 6),
+                    "dim",
+                ),
                 (f"{_address(local)} → {_address(remote)} ", "strong"),
                 (str(one.get("state") or one.get("status") or ""), "quiet"),
             )

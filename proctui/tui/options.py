@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,16 +14,27 @@ __all__ = ["Options"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """``open_watch`` gives the watch; ``job`` is the handle of a job that this process started."""
+    """``watch`` gives the views; ``job`` is the handle of a job that this process started.
 
-    open_watch: Callable[[], Watching]
+    ``choices`` are the sessions to pick from where it is not clear which is
+    meant, ``choose`` opens the picked one by its id.
+    """
+
+    watch: Watching
     job: Any = None
     config: Config = field(default_factory=Config)
     interval: float | None = None
     read_only: bool = False
     on_quit: str | None = None
-    clock: Callable[[], float] | None = None
+    theme: str | None = None
+    choices: Sequence[Any] = ()
+    choose: Callable[[str], Watching] | None = None
 
     @property
     def seconds(self) -> float:
         return self.interval if self.interval is not None else self.config.dashboard.interval
+
+    @property
+    def quit_policy(self) -> str:
+        """``ask``, ``keep`` or ``end``."""
+        return self.on_quit or self.config.dashboard.on_quit

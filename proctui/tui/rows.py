@@ -68,7 +68,7 @@ def _threads(_view: View, proc: Proc) -> float:
 
 
 SORTS: dict[str, tuple[str, Callable[[View, Proc], float | str], bool]] = {
-    "start": ("start", lambda _view, proc: (proc.started or 0.0), False),
+    "start": ("start", lambda _view, proc: proc.started or 0.0, False),
     "pid": ("PID", lambda _view, proc: proc.pid, False),
     "name": ("name", lambda _view, proc: proc.name.lower(), False),
     "cpu": ("CPU", _cpu, True),
@@ -112,7 +112,7 @@ class Outline:
         self._tombs = tombs
         return self._build(view)
 
-    def set(self, **changes: object) -> bool:
+    def change(self, **changes: object) -> bool:
         """Change options; whether the lines changed."""
         self.options = replace(self.options, **changes)  # type: ignore[arg-type]
         return self._build(self._view) if self._view is not None else False

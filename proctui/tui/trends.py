@@ -1,85 +1,50 @@
-"""What was seen over time, for the graphs: one ring a figure, one sample a tick."""
+"""What the graphs draw, read from the history that the watch keeps."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-
 from proctui.awareness.view import View
-from proctui.tui.rows import Key
+from proctui.machine.history import History
+from proctui.machine.series import Windowed, columns
+from proctui.model import Identity
 
-__all__ = ["Trends"]
+__all__ = ["Trends", "job_sums"]
 
-_SHORT = 120
+_EMPTY = History(1)
 
 
 class Trends:
-    """Samples of the job, the machine and each process of the job.
+    """A history seen from one index: the newest, or where the time cursor stands.
 
-    ``None`` stands where a figure was unknown.  Processes outside the job
-    are only followed while they use CPU, so ten thousand sleepers cost
-    nothing.
+    ``zoom`` is how many ticks one dot of a graph stands for.
     """
 
-    def __init__(self, length: int = 3600) -> None:
-        def ring() -> deque[float | None]:
-            return deque(maxlen=length)
+    def __init__(self, history: History | None = None, *, at: int | None = None, zoom: int = 1):
+        self.history = history if history is not None else _EMPTY
+        self.at = self.history.last if at is None else at
+        self.zoom = zoom
 
-        self.machine_cpu = ring()
-        self.job_cpu = ring()
-        self.machine_memory = ring()
-        self.job_memory = ring()
-        self.swap = ring()
-        self.ticks = 0
-        self._own: dict[Key, deque[float | None]] = {}
-        self._seen: dict[Key, int] = {}
+    def machine(self, figure: str, dots: int, factor: float = 1.0) -> list[float | None]:
+        """The newest ``dots`` figures of the machine, each times ``factor``."""
+        return self._dots(self.history.machine[figure], dots, factor)
 
-    def add(self, view: View) -> None:
-        """Take one tick."""
-        self.ticks += 1
-        system = view.snapshot.system
-        usage = system.cpu.usage
-        self.machine_cpu.append(None if usage is None else usage * system.cores)
-        cpu, rss = job_sums(view)
-        self.job_cpu.append(cpu)
-        self.job_memory.append(rss)
-        self.machine_memory.append(system.memory.used)
-        self.swap.append(system.memory.swap_used)
-        procs = view.snapshot.procs
-        for pid in view.job:
-            if pid in procs:
-                self._own_sample(procs[pid].identity.key, procs[pid].cpu)
-        for pid in view.snapshot.changed:
-            proc = procs.get(pid)
-            if proc is not None and pid not in view.job and (proc.cpu or 0) >= 0.5:
-                self._own_sample(proc.identity.key, proc.cpu)
-        if self.ticks % 60 == 0:
-            self._forget()
+    def job(self, figure: str, dots: int) -> list[float | None]:
+        """The same of the job's sum."""
+        return self._dots(self.history.job[figure], dots, 1.0)
 
-    def _own_sample(self, key: Key, value: float | None) -> None:
-        samples = self._own.get(key)
-        if samples is None:
-            samples = self._own[key] = deque(maxlen=_SHORT)
-        missed = self.ticks - self._seen.get(key, self.ticks - 1) - 1
-        if missed > 0:
-            samples.extend([0.0] * min(missed, _SHORT))
-        samples.append(value)
-        self._seen[key] = self.ticks
+    def _dots(self, figures: Windowed, dots: int, factor: float) -> list[float | None]:
+        if self.zoom == 1:
+            last = self.at
+            values = figures.window(max(0, last - dots + 1), last)
+            return [None if value is None else value * factor for value in values]
+        buckets = columns(figures, last=self.at, width=dots, zoom=self.zoom)
+        return [None if bucket is None else bucket.mean * factor for bucket in buckets]
 
-    def _forget(self) -> None:
-        for key, seen in list(self._seen.items()):
-            if self.ticks - seen > _SHORT:
-                del self._seen[key], self._own[key]
-
-    def of(self, key: Key) -> Sequence[float | None]:
-        """CPU samples of one process, newest last, up to this tick."""
-        samples = self._own.get(key)
-        if samples is None:
-            return ()
-        missed = self.ticks - self._seen[key]
-        if missed:
-            return [*samples, *([0.0] * min(missed, _SHORT))]
-        return list(samples)
+    def cpu_of(self, identity: Identity, dots: int) -> list[float | None]:
+        """CPU figures of one process; of one that never did anything there is none."""
+        found = self.history.process(identity)
+        if found is None:
+            return []
+        return found.cpu.window(max(found.born, self.at - dots + 1), self.at)
 
 
 def job_sums(view: View) -> tuple[float | None, int | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from proctui.awareness.session import Moment, Session
 from proctui.awareness.view import Tomb, View
+from proctui.machine.history import History
 from proctui.model import (
     Certainty,
     CpuTimes,
@@ -130,12 +131,14 @@ class FakeWatch:
     last: View | None = None
     frozen: bool = False
     warnings: tuple[str, ...] = ()
+    history: History = field(default_factory=History)
 
     def tick(self) -> View:
         if not self.frozen or self.last is None:
             self.ticks += 1
             self.now += self.interval
             self.last = self.build()
+            self.history.record(self.last.snapshot, self.last.job)
         return self.last
 
     def look(self) -> View:
@@ -208,7 +211,8 @@ class FakeWatch:
             snapshot, self.session, verdicts, tree, parents,
             frozenset(f.pid for f in self.fakes if f.stray),
             spawned if self.session is not None else frozenset(),
-            self.tombs, leader_alive=self.leader_alive, warnings=self.warnings, lookup=info,
+            self.tombs, history=self.history,
+            leader_alive=self.leader_alive, warnings=self.warnings, lookup=info,
         )
 
     def change(self, pid: int, **figures: object) -> None:

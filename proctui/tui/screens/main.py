@@ -9,27 +9,50 @@ from textual.screen import Screen
 
 from proctui.awareness.view import View
 from proctui.tui.actions.arranging import ArrangeActions
+from proctui.tui.actions.killing import KillActions
 from proctui.tui.actions.moving import MoveActions
 from proctui.tui.bindings import KEYS, applies, to_bindings
 from proctui.tui.feed import Feed, Tick
-from proctui.tui.trends import job_sums
+from proctui.tui.trends import Trends, job_sums
 from proctui.tui.widgets.footer import KeyFooter
 from proctui.tui.widgets.header import HeaderFacts
 from proctui.tui.widgets.process_tree import ProcessTree
+from proctui.units import clock_text
 
 __all__ = ["MainScreen"]
 
 _KEY_OF_ACTION = {key.action.partition("(")[0]: key for key in KEYS}
 
 
-class MainScreen(MoveActions, ArrangeActions, Screen[None]):
+class MainScreen(MoveActions, ArrangeActions, KillActions, Screen[None]):
     """Wires feed, panes and actions; shows, but samples nothing."""
 
     BINDINGS = to_bindings()
     AUTO_FOCUS = "#processes"
 
     def on_mount(self) -> None:
-        self.begin()
+        if self.dashboard.options.choices:
+            self.pick_session()
+        else:
+            self.begin()
+
+    def pick_session(self) -> None:
+        """Several jobs live: which one is meant?"""
+        from proctui.tui.screens.choose import ChooseScreen
+
+        options = self.dashboard.options
+        entries = [
+            (one.id, one.label, f"{one.state} · {one.id[:12]} · {clock_text(one.created.wall)}")
+            for one in options.choices
+        ]
+
+        def picked(chosen: str | None) -> None:
+            if chosen is not None and options.choose is not None:
+                self.feed.watch.close()
+                self.feed.watch = options.choose(chosen)
+            self.begin()
+
+        self.app.push_screen(ChooseScreen("Which job?", entries), picked)
 
     def begin(self) -> None:
         """Start the sampling worker once the first frame can be drawn."""
@@ -52,7 +75,6 @@ class MainScreen(MoveActions, ArrangeActions, Screen[None]):
         view = message.view
         first = self.live is None
         self.live = view
-        self.trends.add(view)
         self._slowed = message.slowed
         if first:
             options = self.dashboard.options
@@ -70,6 +92,7 @@ class MainScreen(MoveActions, ArrangeActions, Screen[None]):
 
     def show_view(self, view: View) -> None:
         """Give every pane its part of a moment."""
+        self.trends = Trends(view.history)
         self.processes.update_view(view, self.trends)
         self.cpu.update_view(view, self.trends)
         self.memory.update_view(view, self.trends)

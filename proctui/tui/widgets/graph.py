@@ -68,22 +68,15 @@ def plot(
     return out
 
 
-def recent(values: Sequence[float | None], count: int) -> list[float | None]:
-    """The newest samples of a ring, without copying all of it."""
-    size = len(values)
-    start = max(0, size - count)
-    return [values[at] for at in range(start, size)]
-
-
 class CpuGraph(Graph):
     """The job's CPU in front of the machine's; 100 % is one core."""
 
     BORDER_TITLE = "CPU"
 
     def draw(self, view: View, trends: Trends, width: int, height: int) -> list[Runs]:
-        machine = recent(trends.machine_cpu, 2 * width)
-        job = recent(trends.job_cpu, 2 * width)
         cores = view.snapshot.system.cores
+        machine = trends.machine("cpu", 2 * width, cores)
+        job = trends.job("cpu", 2 * width) if view.session is not None else []
         known = [value for value in (*machine, *job) if value is not None]
         top = min(ceiling(max(known, default=100.0)), 100.0 * cores)
         top = max(top, 10.0)
@@ -108,8 +101,8 @@ class MemoryGraph(Graph):
 
     def draw(self, view: View, trends: Trends, width: int, height: int) -> list[Runs]:
         memory = view.snapshot.system.memory
-        used = recent(trends.machine_memory, 2 * width)
-        job = recent(trends.job_memory, 2 * width)
+        used = trends.machine("memory", 2 * width)
+        job = trends.job("rss", 2 * width) if view.session is not None else []
         legend: list[Run] = []
         if view.session is not None:
             mine = job[-1] if job else None
@@ -131,7 +124,9 @@ def _byte_ceiling(size: float) -> float:
     unit = 1.0
     while unit * 1024 <= size:
         unit *= 1024
-    return ceiling(size / unit, (1, 2, 4, 8)) * unit if size / unit < 8 else _tens(size / unit) * unit
+    return (
+        ceiling(size / unit, (1, 2, 4, 8)) * unit if size / unit < 8 else _tens(size / unit) * unit
+    )
 
 
 def _tens(count: float) -> float:

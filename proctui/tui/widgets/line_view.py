@@ -24,11 +24,16 @@ __all__ = ["STYLE_NAMES", "LineView", "Run", "Runs"]
 
 Run = tuple[str, str]
 Runs = tuple[Run, ...]
+Row = tuple[Runs, int, int]
+"""Runs, cursor (0 none, 1 without and 2 with the keyboard), and whether the thumb is here."""
 
-STYLE_NAMES = (
-    "dim quiet figure strong accent good warn bad hot title guide spark tag fresh key match "
-    "spawned stray protected baseline unknown cursor cursor-blurred thumb share whole link"
-).split()
+STYLE_NAMES = frozenset(
+    (
+        *("dim", "quiet", "figure", "strong", "accent", "good", "warn", "bad", "hot", "title"),
+        *("guide", "spark", "tag", "fresh", "key", "match", "link", "thumb", "share", "whole"),
+        *("spawned", "stray", "protected", "baseline", "unknown", "cursor", "cursor-blurred"),
+    )
+)
 
 _CACHE_LIMIT = 2048
 
@@ -57,7 +62,7 @@ class LineView(Widget, can_focus=True):
         self.cursor = 0
         self.left = 0
         self.show_cursor = True
-        self._screen: list[object] = []
+        self._screen: list[Row] = []
         self._strips: dict[object, Strip] = {}
         self._styles_by_name: dict[str, Style] = {}
         self.painted_lines = 0
@@ -84,8 +89,8 @@ class LineView(Widget, can_focus=True):
         """Title and note on the pane's rule; outside text in them never counts as markup."""
         if (text, note) != self._title_shown:
             self._title_shown = (text, note)
-            self.border_title = Content(text)  # type: ignore[assignment]
-            self.border_subtitle = Content(note) if note else None  # type: ignore[assignment]
+            self.border_title = Content(text)
+            self.border_subtitle = Content(note) if note else None
 
     # Painting
 
@@ -117,12 +122,12 @@ class LineView(Widget, can_focus=True):
                 self.refresh(Region(0, start, width, y - start))
                 start = None
 
-    def _content(self, height: int) -> list[object]:
+    def _content(self, height: int) -> list[Row]:
         head = self.head()
         count = self.length()
         page = max(1, height - len(head))
         first, last = self._thumb(count, page)
-        rows: list[object] = [(runs, 0, 0) for runs in head[:height]]
+        rows: list[Row] = [(runs, 0, 0) for runs in head[:height]]
         for y in range(height - len(rows)):
             index = self.top + y
             thumb = 1 if first <= y < last else 0
@@ -162,8 +167,8 @@ class LineView(Widget, can_focus=True):
             self._strips[key] = strip
         return strip
 
-    def _build(self, row: object, width: int) -> Strip:
-        runs, state, thumb = row  # type: ignore[misc]
+    def _build(self, row: Row, width: int) -> Strip:
+        runs, state, thumb = row
         room = width - 1
         over = self._cursor_style(state)
         segments: list[Segment] = []

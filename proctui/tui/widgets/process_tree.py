@@ -51,7 +51,7 @@ class ProcessTree(LineView):
         self._head: tuple[Runs, ...] = ((),)
         self._born: dict[Key, float] = {}
         self._marks = Marks()
-        self._row_cache: dict[int, tuple[object, Runs]] = {}
+        self._sparks = False
 
     # Data
 
@@ -94,7 +94,7 @@ class ProcessTree(LineView):
 
     def change(self, **options: object) -> None:
         """Change how the tree is shown: sort, query, folds, scope."""
-        self.outline.set(**options)
+        self.outline.change(**options)
         self._lines_changed()
         self._make_head()
         self._title()
@@ -176,6 +176,7 @@ class ProcessTree(LineView):
 
     def on_resize(self, event: events.Resize) -> None:
         self._columns = columns_for(max(20, event.size.width - 1))
+        self._sparks = any(column.id == "history" for column in self._columns)
         self._make_head()
         self._title()
         super().on_resize(event)
@@ -209,7 +210,8 @@ class ProcessTree(LineView):
             return ()
         line = self.outline.lines[index]
         total = self._total(view, line) if line.fold == "shut" else None
-        history = trends.of(line.key)
+        identity = self.identity_of(line)
+        history = trends.cpu_of(identity, 20) if identity is not None and self._sparks else ()
         fresh = line.key in self._born
         return row(view, line, self._columns, history, self._marks, total, fresh)
 
@@ -226,7 +228,9 @@ class ProcessTree(LineView):
         proc = self.view.proc(line.pid) if self.view is not None else None
         if proc is None or self.view is None:
             return str(line.pid)
-        return f"{line.pid} {proc.name} {self.names.get(line.key, '')} {command_of(self.view, proc)}"
+        return (
+            f"{line.pid} {proc.name} {self.names.get(line.key, '')} {command_of(self.view, proc)}"
+        )
 
     # Moving, folding, tagging
 

@@ -1,0 +1,126 @@
+"""Opening the dashboard: which session, which terminal, and what is said afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from proctui import config as configuration
+from proctui.errors import ProctuiError
+from proctui.model import Identity
+from proctui.tui.options import Options
+
+if TYPE_CHECKING:
+    from proctui.awareness.session import Session
+    from proctui.awareness.watch import Watch
+
+__all__ = ["run_dashboard"]
+
+
+def run_dashboard(
+    *,
+    session_id: str | None = None,
+    job: Any = None,
+    watch: Identity | None = None,
+    on_quit: str | None = None,
+    interval: float | None = None,
+    read_only: bool = False,
+    source: str = "auto",
+    theme: str | None = None,
+) -> int:
+    """Show the dashboard until it is left; the exit status of the command that opened it.
+
+    ``job`` is the handle of a job that this process started (its status is
+    the result once it ended), ``watch`` a process to be named as the job,
+    ``session_id`` a session; with none of them the one that is meant, or one
+    picked from a list, or the machine.
+    """
+    config = configuration.load()
+    sessions: list[Session] = []
+    if watch is None and session_id is None and job is None:
+        sessions = _several()
+    opened = _open(session_id, watch, config, source)
+    options = Options(
+        watch=opened,
+        job=job,
+        config=config,
+        interval=interval,
+        read_only=read_only,
+        on_quit=on_quit,
+        theme=theme,
+        choices=tuple(sessions),
+        choose=lambda chosen: _open(chosen, None, config, source),
+    )
+    from proctui.tui.app import ProctuiApp
+    from proctui.tui.driver import TerminalDriver
+
+    app = ProctuiApp(options, driver_class=TerminalDriver)
+    if job is not None:
+        job.screen(True)
+    try:
+        status = app.run(mouse=config.dashboard.mouse)
+    finally:
+        if job is not None:
+            job.screen(False)
+        _close(app.feed.watch)
+    failure = app.failure
+    if failure is not None:
+        raise failure
+    return _afterwards(job, status or 0)
+
+
+def _open(
+    session_id: str | None,
+    watch: Identity | None,
+    config: configuration.Config,
+    source: str,
+) -> Watch:
+    if watch is not None:
+        from proctui.awareness.naming import start_watch
+
+        return start_watch(watch, source=source, config=config)
+    from proctui.awareness.watch import open_watch
+
+    return open_watch(session_id, source=source, config=config, exits=True)
+
+
+def _several() -> list[Session]:
+    """The live sessions, else the orphaned ones, where it is not clear which is meant."""
+    from proctui.awareness.registry import list_sessions
+    from proctui.awareness.select import containing
+
+    sessions = [one for one in list_sessions() if not one.foreign]
+    live = [one for one in sessions if one.state == "live"]
+    if containing(live):
+        return []
+    candidates = live or [one for one in sessions if one.state == "orphaned"]
+    return candidates if len(candidates) > 1 else []
+
+
+def _close(watch: Any) -> None:
+    writer = getattr(watch, "writer", None)
+    if writer is not None:
+        with contextlib.suppress(ProctuiError, OSError):
+            writer.end()
+    watch.close()
+
+
+def _afterwards(job: Any, status: int) -> int:
+    """Say on the restored terminal how the job stands; the command's exit status."""
+    if job is None:
+        return status
+    ended = job.poll()
+    short = job.session_id[:12]
+    if ended is None:
+        say(f"the job goes on as session {short}; `proctui` shows it again")
+        return status
+    trouble = job.status().get("error")
+    if trouble:
+        say(str(trouble))
+    return int(ended)
+
+
+def say(text: str) -> None:
+    """One line about ourselves on stderr."""
+    print(f"proctui: {text}", file=sys.stderr)
