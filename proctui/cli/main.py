@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = _wants_json(arguments)
     try:
+        _prepare_streams()
         try:
             status = _run(arguments)
         except SystemExit as leaving:
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    from proctui.cli.fenced import answered_outside
     from proctui.cli.parser import build
 
     words, command = _split(arguments)
@@ -56,7 +58,9 @@ def _run(arguments: list[str]) -> int:
     if command is not None:
         parsed.command = command
     module, _, function = parsed.handler.partition(":")
-    _prepare_streams()
+    outside = answered_outside(words)
+    if outside is not None:
+        return outside
     answered = _ask_outside(words, parsed)
     if answered is not None:
         return answered
@@ -86,7 +90,11 @@ def _wants_json(arguments: list[str]) -> bool:
 
 
 def _prepare_streams() -> None:
-    """A terminal that can't show a character shows its escape instead of ending the command."""
+    """A terminal that can't show a character shows its escape; a closed stream takes nothing."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

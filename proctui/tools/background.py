@@ -17,7 +17,9 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from proctui.errors import (
+    AccessDenied,
     BadArgument,
+    NoSuchFile,
     ProctuiError,
     RefusedError,
     TimedOut,
@@ -132,13 +134,19 @@ def _start(argv: list[str], name: str) -> _Running:
         answer = _answer(starter.stdout.fileno())
         error = answer.get("error")
         if error is not None:
-            raise ProctuiError(f"{name!r} was not started: {error['message']}", error.get("hint"))
+            raise _failure(name, error)
         return _Running(name, starter, answer)
     except BaseException:
         starter.stdin.close()
         raise
     finally:
         starter.stdout.close()
+
+
+def _failure(name: str, error: dict[str, Any]) -> ProctuiError:
+    """As a shell tells them apart: 127 is no such command, 126 one that can't be executed."""
+    kind = {127: NoSuchFile, 126: AccessDenied}.get(error.get("status", 0), ProctuiError)
+    return kind(f"{name!r} was not started: {error['message']}", error.get("hint"))
 
 
 def _answer(descriptor: int) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def looking(session: str | None = None, *, signalling: bool = False) -> Iterator
         return
     from proctui.awareness.watch import open_watch
 
-    watch = open_watch(session, signalling=signalling, history=0)
+    watch = open_watch(session, signalling=signalling, own_children=True, history=0)
     try:
         yield watch.look
     finally:

@@ -80,5 +80,8 @@ def _typed_dict(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {name: type_schema(hint, definitions) for name, hint in hints.items()},
-        "required": sorted(kind.__required_keys__),
+        # Not __required_keys__: it does not see NotRequired in annotations that are strings.
+        "required": sorted(
+            name for name, hint in hints.items() if get_origin(hint) is not NotRequired
+        ),
     }

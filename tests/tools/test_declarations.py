@@ -31,7 +31,10 @@ FIVE = [
 
 def printed(*argv: str) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", "proctui", "tools", *argv], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "proctui", "tools", *argv],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return json.loads(done.stdout)
 

@@ -110,7 +110,7 @@ def _visible(block: bytes) -> bytes:
 
 def _follow(args: Namespace) -> int:
     """Ends with Ctrl-C only; each line is out as soon as it is known."""
-    from proctui.logs.follow import follow
+    from proctui.logs.tail import follow
 
     terminal = sys.stdout.isatty()
     for event in follow(
@@ -120,6 +120,7 @@ def _follow(args: Namespace) -> int:
         ignore_case=args.ignore_case,
         invert=args.invert,
         context=args.context,
+        stdin=args.file == "-",
     ):
         if args.json:
             sys.stdout.write(json.dumps(harmless(event)) + "\n")

@@ -65,10 +65,12 @@ def adopt(args: Namespace) -> int:
     from proctui.tools.adoption import candidate
 
     found = candidate(pid, session=args.session)
-    described = (
-        f"{found['identity']} {found['name']} ({found['role']}: {'; '.join(found['evidence'])})"
+    words = " ".join(found["cmdline"] or [found["name"]])[:120]
+    described = f"{found['target']} {words} ({found['role']}: {'; '.join(found['evidence'])})"
+    session = found["watched"]
+    typed = read_line(
+        f"Adopt {described} into session {session.id[:12]} ({session.label})? Type its pid:"
     )
-    typed = read_line(f"Adopt {described} into session {found['session']}? Type its pid:")
     if typed != str(pid):
         raise RefusedError("nothing was adopted: the typed pid is another one")
     return emit(take(found), args, _adopted)

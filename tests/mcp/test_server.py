@@ -1,0 +1,392 @@
+"""``proctui mcp`` as an agent meets it: the SDK's own client over stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psutil
+import pytest
+
+pytest.importorskip("mcp")
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from proctui.tools.declarations import BEYOND, EIGHT, of_phase
+from proctui.tools.declare import as_json
+from tests.support import alive, python, running, wait_for
+
+OWN = [tool.name for tool in BEYOND]
+
+
+@asynccontextmanager
+async def server(*options: str) -> AsyncIterator[ClientSession]:
+    """A session with a server that got the bare environment such clients give."""
+    kept = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "PROCTUI_STATE_ONLY")
+    parameters = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "proctui", "mcp", *options],
+        env={name: os.environ[name] for name in kept},
+    )
+    async with (
+        stdio_client(parameters) as (reading, writing),
+        ClientSession(reading, writing) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+async def ask(session: ClientSession, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The structured result, which must also be there as text."""
+    answer = await session.call_tool(tool, arguments)
+    result: dict[str, Any] = answer.structured_content
+    assert json.loads(answer.content[0].text) == result  # type: ignore[union-attr]
+    return result
+
+
+async def until(what: Any, timeout: float = 15.0) -> Any:
+    deadline = time.monotonic() + timeout
+    while True:
+        found = await what()
+        if found:
+            return found
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "debugger"),
+    [
+        ((), False),
+        (("--phase", "debugging"), False),
+        (("--allow-debugger",), True),
+        (("--phase", "debugging", "--allow-debugger"), True),
+    ],
+)
+async def test_the_tools_of_each_phase_are_the_declared_ones(
+    options: tuple[str, ...], debugger: bool
+) -> None:
+    async with server(*options) as session:
+        listed = {tool.name: tool for tool in (await session.list_tools()).tools}
+    phase: Any = "debugging" if "debugging" in options else "any"
+    expected = [one.name for one in of_phase(phase) if one.name != "attach_debugger"]
+    assert set(listed) == {*expected, *OWN, *(["attach_debugger"] if debugger else [])}
+    for tool in (*EIGHT, *BEYOND):
+        if tool.name in listed:
+            told = listed[tool.name].model_dump(by_alias=True, exclude_none=True, mode="json")
+            declared = as_json(tool, "mcp")
+            assert {name: told[name] for name in declared} == declared
+
+
+async def test_results_are_structured_and_fit_their_schemas() -> None:
+    async with server("--phase", "debugging") as session:
+        schemas = {one.name: one.output_schema for one in (await session.list_tools()).tools}
+        log = Path(os.environ["XDG_STATE_HOME"]).parent / "app.log"
+        log.write_text("2026-01-02 03:04:05 ERROR broke\n")
+        calls: dict[str, dict[str, Any]] = {
+            "inspect_process": {"pid": os.getpid(), "include_threads": True},
+            "get_memory_profile": {"pid": os.getpid(), "include_children": None},
+            "get_cpu_profile": {"pid": os.getpid(), "duration": 1},
+            "get_system_resources": {},
+            "show_process_tree": {"depth": 2},
+            "get_stack_trace": {"pid": os.getpid(), "all_threads": True},
+            "analyze_logs": {"log_file": str(log), "pattern": "broke"},
+            "list_sessions": {},
+            "list_spawned": {},
+            "find_hangs": {"pid": os.getpid()},
+            "plan_kill": {"pid": os.getpid()},
+        }
+        answers = await asyncio.gather(*(ask(session, name, **one) for name, one in calls.items()))
+    for name, result in zip(calls, answers, strict=True):
+        schema = schemas[name]
+        assert schema is not None
+        jsonschema.validate(result, schema)
+        assert set(result) >= {"plan"} or "error" not in result, (name, result.get("error"))
+    tree = answers[4]["root"]
+    assert tree["pid"] == os.getpid() and tree["role"] == "ancestor"
+
+
+async def test_what_the_client_starts_later_is_spawned_and_can_be_ended() -> None:
+    with running(["sleep", "600"]) as before:
+        async with server() as session:
+            with running(["sleep", "600"]) as after:
+                spawned = await until(lambda: _pids(session, after.pid))
+                assert before.pid not in spawned and os.getpid() not in spawned
+                refused = await ask(session, "plan_kill", pid=before.pid)
+                assert refused["error"]["kind"] == "refused"
+                assert refused["plan"]["refused"][0]["role"] == "baseline"
+                assert refused["plan"]["targets"] == []
+                planned = await ask(session, "plan_kill", pid=after.pid, tree=True)
+                done = await ask(session, "execute_kill", plan_id=planned["plan"]["id"])
+                assert done["results"][0]["outcome"] in ("exited", "zombie")
+                assert after.wait(15) == -signal.SIGTERM
+            assert before.poll() is None
+
+
+async def _pids(session: ClientSession, wanted: int) -> set[int] | None:
+    listed = await ask(session, "list_spawned")
+    pids = {row["pid"] for row in listed["processes"]}
+    return pids if wanted in pids else None
+
+
+async def test_the_client_and_strangers_are_refused_as_results() -> None:
+    async with server() as session:
+        for pid in (os.getpid(), os.getppid()):
+            answer = await session.call_tool("plan_kill", {"pid": pid})
+            assert not answer.is_error
+            assert answer.structured_content["error"]["kind"] == "refused"
+            assert answer.structured_content["plan"]["refused"][0]["role"] == "ancestor"
+            name = answer.structured_content["plan"]["id"]
+            executed = await ask(session, "execute_kill", plan_id=name)
+            assert executed["results"] == [] and executed["error"]["kind"] == "refused"
+        unknown = await ask(session, "execute_kill", plan_id="0" * 16)
+        assert unknown["error"]["kind"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "kind"),
+    [
+        ("inspect_process", {"pid": 4_000_000}, "no-such-process"),
+        ("inspect_process", {"pid": 0}, "bad-argument"),
+        ("inspect_process", {"pid": "12"}, "bad-argument"),
+        ("inspect_process", {}, "bad-argument"),
+        ("inspect_process", {"pid": 1, "colour": 1}, "bad-argument"),
+        ("plan_kill", {"pid": 1}, "bad-argument"),
+        ("nope", {}, "bad-argument"),
+        ("attach_debugger", {"pid": 1}, "bad-argument"),
+        ("read_output", {"name": "nobody"}, "bad-argument"),
+        ("start_process", {"command": [], "name": "x"}, "bad-argument"),
+        ("start_process", {"command": ["true"], "name": " "}, "bad-argument"),
+        ("start_process", {"command": ["/nonexistent/program"], "name": "x"}, "no-such-file"),
+    ],
+)
+async def test_failures_are_results(tool: str, arguments: dict[str, Any], kind: str) -> None:
+    async with server() as session:
+        result = await ask(session, tool, **arguments)
+        assert result["error"]["kind"] == kind and result["error"]["message"]
+
+
+async def test_a_background_process_has_a_name_an_output_and_an_end() -> None:
+    async with server() as session:
+        started = await ask(
+            session, "start_process", name="web", command="echo up; echo oops >&2; sleep 600"
+        )
+        assert started["owner"]["pid"] == os.getpid() and started["owner"]["role"] == "ancestor"
+        pid = started["pid"]
+        assert psutil.Process(pid).is_running()
+
+        async def output() -> Any:
+            result = await ask(session, "read_output", name="web", last_n_lines=5)
+            return result if len(result["lines"]) == 2 else None
+
+        result = await until(output)
+        assert result["lines"] == ["up", "oops"] and result["running"] is True
+        again = await ask(session, "start_process", name="web", command=["true"])
+        assert again["error"]["kind"] == "refused"
+        listed = await until(lambda: _row(session, pid))
+        assert listed["role"] == "spawned" and listed["evidence"]
+        sessions = await ask(session, "list_sessions")
+        assert "web" in {one["label"] for one in sessions["sessions"]}
+        planned = await ask(session, "plan_kill", pid=pid, tree=True)
+        executed = await ask(session, "execute_kill", plan_id=planned["plan"]["id"])
+        assert {one["outcome"] for one in executed["results"]} <= {"exited", "zombie"}
+
+        async def ended() -> Any:
+            result = await ask(session, "read_output", name="web")
+            return None if result["running"] else result
+
+        result = await until(ended)
+        assert result["exit_status"] == 128 + signal.SIGTERM and result["ended"]
+        more = await ask(session, "start_process", name="web", command=["sh", "-c", "exit 7"])
+        assert more["pid"] != pid
+        assert (await until(ended))["exit_status"] == 7
+
+
+async def _row(session: ClientSession, pid: int) -> Any:
+    listed = await ask(session, "list_spawned")
+    return next((row for row in listed["processes"] if row["pid"] == pid), None)
+
+
+async def test_nothing_stays_behind_when_the_client_goes() -> None:
+    own = psutil.Process()
+    before = {child.pid for child in own.children(recursive=True)}
+    async with server() as session:
+        pids = set()
+        for name in ("one", "two"):
+            command = "setsid sleep 600 & sleep 600"
+            started = await ask(session, "start_process", name=name, command=command)
+            pids.add(started["pid"])
+
+        async def whole() -> Any:
+            rows = (await ask(session, "list_spawned"))["processes"]
+            found = {row["pid"] for row in rows}
+            sleeps = [row for row in rows if row["name"] == "sleep"]
+            return found if pids <= found and len(sleeps) == 4 else None
+
+        spawned = await until(whole)
+    wait_for(lambda: not any(alive(pid) for pid in spawned), what="background processes to end")
+    wait_for(lambda: {child.pid for child in own.children(recursive=True)} <= before)
+
+
+def test_nothing_stays_behind_when_the_server_is_killed(tmp_path: Path) -> None:
+    with running(
+        [sys.executable, "-m", "proctui", "mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        say = _speaker(process)
+        say(
+            "initialize",
+            protocolVersion="2025-06-18",
+            capabilities={},
+            clientInfo={"name": "t", "version": "1"},
+        )
+        started = say(
+            "tools/call", name="start_process", arguments={"command": ["sleep", "600"], "name": "s"}
+        )
+        pid = started["structuredContent"]["pid"]
+        assert alive(pid)
+        process.kill()
+        process.wait()
+        wait_for(lambda: not alive(pid), what="the background process to end")
+
+
+def _speaker(process: subprocess.Popen[str]) -> Any:
+    """Raw JSON-RPC, for what the SDK's client is too polite to do."""
+    assert process.stdin is not None and process.stdout is not None
+    number = 0
+
+    def say(method: str, **parameters: Any) -> Any:
+        nonlocal number
+        number += 1
+        assert process.stdin is not None and process.stdout is not None
+        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+        while True:
+            answer = json.loads(process.stdout.readline())
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    return say
+
+
+def test_term_ends_the_server_and_what_it_started() -> None:
+    with running(
+        [sys.executable, "-m", "proctui", "mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        say = _speaker(process)
+        say(
+            "initialize",
+            protocolVersion="2025-06-18",
+            capabilities={},
+            clientInfo={"name": "t", "version": "1"},
+        )
+        started = say(
+            "tools/call", name="start_process", arguments={"command": ["sleep", "600"], "name": "s"}
+        )
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+        assert not alive(started["structuredContent"]["pid"])
+        assert process.stderr is not None and process.stderr.read() == ""
+
+
+async def test_a_cancelled_call_ends_and_the_server_goes_on() -> None:
+    async with server() as session:
+        slow = asyncio.create_task(session.call_tool("get_cpu_profile", {"duration": 600}))
+        quick = await ask(session, "get_system_resources", metrics=["memory"])
+        assert quick["memory"]["total"]
+        slow.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await slow
+        again = await asyncio.gather(*(ask(session, "list_sessions") for _ in range(20)))
+        assert len(again) == 20
+
+
+async def test_inside_a_session_that_session_is_used(tmp_path: Path) -> None:
+    """The server is found by ancestry: a client scrubs the marker from its environment."""
+    client = (
+        "import asyncio, json, os, subprocess, sys\n"
+        "from mcp import ClientSession, StdioServerParameters\n"
+        "from mcp.client.stdio import stdio_client\n"
+        "async def main():\n"
+        "  kept = ('XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'PROCTUI_STATE_ONLY')\n"
+        "  child = subprocess.Popen(['sleep', '600'])\n"
+        "  p = StdioServerParameters(command=sys.executable, args=['-m', 'proctui', 'mcp'],\n"
+        "    env={n: os.environ[n] for n in kept})\n"
+        "  async with stdio_client(p) as (r, w):\n"
+        "    async with ClientSession(r, w) as s:\n"
+        "      await s.initialize()\n"
+        "      spawned = (await s.call_tool('list_spawned', {})).structured_content\n"
+        "      sessions = (await s.call_tool('list_sessions', {})).structured_content\n"
+        "  child.kill(); child.wait()\n"
+        "  print(json.dumps([child.pid, spawned, sessions]))\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "proctui",
+            "run",
+            "--no-tui",
+            "--name",
+            "agent",
+            "--",
+            *python(client),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    child, spawned, sessions = json.loads(done.stdout)
+    (agent,) = [one for one in sessions["sessions"] if one["id"] == spawned["session"]]
+    assert agent["label"] == "agent" and agent["state"] == "live"
+    row = next(one for one in spawned["processes"] if one["pid"] == child)
+    assert row["role"] == "spawned" and row["certainty"] == "certain" and row["stray"] is False
+
+
+async def test_strays_are_what_left_the_clients_tree() -> None:
+    async with server() as session:
+        code = "import subprocess; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid, flush=True); input()"
+        with running(
+            python(code), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as parent:
+            assert parent.stdout is not None and parent.stdin is not None
+            orphan = int(parent.stdout.readline())
+            row = await until(lambda: _row(session, orphan))
+            assert row["stray"] is False
+            parent.stdin.write("\n")
+            parent.stdin.close()
+            parent.wait()
+
+        async def stray() -> Any:
+            row = await _row(session, orphan)
+            return row if row and row["stray"] else None
+
+        row = await until(stray)
+        assert row["role"] == "spawned" and row["certainty"] == "certain"
+        planned = await ask(session, "plan_kill", pid=orphan)
+        done = await ask(session, "execute_kill", plan_id=planned["plan"]["id"])
+        assert done["results"][0]["outcome"] in ("exited", "zombie", "gone")
+    wait_for(lambda: not alive(orphan))
