@@ -83,10 +83,10 @@ class Store:
             return None
 
     def shrink(self, everything: bool = False) -> bool:
-        """Drop the oldest segments above the bound; whether anything was freed."""
+        """Drop the oldest segments that the bound doesn't need; whether anything was freed."""
         freed = False
         total = sum(size for _, size, _, _ in self.kept)
-        while self.kept and (everything or total > self.bound):
+        while self.kept and (everything or total - self.kept[0][1] >= self.bound):
             name, size, stream, end = self.kept.pop(0)
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=self.directory)

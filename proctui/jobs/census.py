@@ -7,6 +7,7 @@ weigh little; who was there before needs an identity and a name, no figures.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from proctui.awareness import files
 from proctui.awareness.baseline import Baseline, Member
@@ -27,7 +28,7 @@ def take() -> Baseline:
     """Who is there now; what is born while we look is left out, it stays unknown."""
     t0 = boottime()
     first = int(t0 * CLOCK_TICKS)
-    if not os.path.isdir("/proc/self"):
+    if not Path("/proc/self").is_dir():
         return _take_portably()
     members: list[Member] = []
     missed: list[str] = []
@@ -40,7 +41,7 @@ def take() -> Baseline:
             missed.append(name)
         elif found.identity.start_ticks is None or found.identity.start_ticks <= first:
             members.append(found)
-    unreadable = sum(os.path.exists(f"/proc/{name}") for name in missed)
+    unreadable = sum(Path("/proc", name).exists() for name in missed)
     span = BaselineSpan(t0, boottime(), len(members), unreadable == 0, unreadable)
     return Baseline(members, span)
 

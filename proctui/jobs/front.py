@@ -52,7 +52,8 @@ class Front:
         self.taps = [Tap(index, fd, job.page) for index, fd in enumerate(job.targets)]
         self.status: dict[str, Any] = {}
         self._woken = -1
-        self._told: set[int] = set()
+        self._told: dict[str, Any] = {}
+        self._cut_off: set[int] = set()
         self.keys: Keys | None = None
         if job.master >= 0 and os.isatty(0):
             self.keys = Keys(job.master, lambda: int(self.page.words[Page.JOB]), self.stop)
@@ -144,11 +145,11 @@ class Front:
     def _serve(self) -> None:
         due = time.monotonic() + (self.every[0] if self.every else 0)
         while not self._finished():
+            if self.keys is not None and self.taps[0].available():
+                self.keys.follow()
             moved = sum(tap.pass_on() for tap in self.taps)
             self._tell_broken()
             if moved:
-                if self.keys is not None:
-                    self.keys.follow()
                 if self.page.words[Page.WAITING]:
                     self.page.words[Page.WAITING] = 0
                     self.channel.nudge()
@@ -202,14 +203,15 @@ class Front:
             index, number, base = body
             self.taps[index].add(number, base, fds[0])
         elif word == "ended":
+            self._told = body or {}
             self._look_at_status()
 
     def _tell_broken(self) -> None:
         """Who reads our output is gone: the job's own pipe is closed, so that it learns of it."""
         for tap in self.taps:
-            if tap.broken is None or tap.index in self._told:
+            if tap.broken is None or tap.index in self._cut_off:
                 continue
-            self._told.add(tap.index)
+            self._cut_off.add(tap.index)
             if tap.broken.errno != errno.EPIPE:
                 self._say(f"output is lost: {tap.broken.strerror}")
             if self.job.master >= 0 and tap.index == 0:
@@ -219,7 +221,8 @@ class Front:
             self.channel.send("broken", tap.index)
 
     def _look_at_status(self) -> None:
-        self.status = self.job.status()
+        found = self.job.status()
+        self.status = found if found.get("exit_status") is not None else self._told or found
         ends = self.status.get("ends")
         if ends is not None and self.status.get("exit_status") is not None:
             for tap in self.taps:

@@ -323,7 +323,7 @@ class Runner:
             self._end_strays()
         self.status["state"] = "orphaned" if self.status["strays"] else "ended"
         self._write_status()
-        self.means.channel.send("ended")
+        self._tell_end()
 
     def _end_strays(self) -> None:
         from proctui.jobs.strays import fork_cleaner
@@ -332,7 +332,7 @@ class Runner:
             self.status["cleaned"] = status.read(self.writer.directory_fd, "cleaned.json")
             self.status["cleaning"] = False
             self._write_status()
-            self.means.channel.send("ended")
+            self._tell_end()
 
         pid = fork_cleaner(self)
         self.helpers[pid] = cleaned
@@ -362,6 +362,10 @@ class Runner:
 
     # The end
 
+    def _tell_end(self) -> None:
+        """The status as a message too: somebody may have removed the session's directory."""
+        self.means.channel.send("ended", self.status)
+
     def _finished(self) -> bool:
         return (
             self.ended and "strays" in self.status and self.members.none_left and not self.helpers
@@ -376,6 +380,4 @@ class Runner:
         self._write_status()
         self.service.close()
         self.writer.end(self.status.get("exit_status"))
-        self.means.channel.send("ended")
-
-
+        self._tell_end()

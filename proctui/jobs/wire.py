@@ -20,6 +20,7 @@ from typing import Any, Final
 __all__ = ["Channel", "Page"]
 
 _WORDS: Final = 24
+_LARGEST: Final = 1 << 16
 _TEXT: Final = _WORDS * 8
 
 
@@ -94,8 +95,14 @@ class Channel:
         self._end.close()
 
     def send(self, word: str, body: object = None, fds: tuple[int, ...] = ()) -> None:
-        """Send a message; one that doesn't fit now is kept for :meth:`flush`."""
+        """Send a message; one that doesn't fit now is kept for :meth:`flush`.
+
+        A body too large for a packet is left out: the word still says that
+        there is something to look for.
+        """
         raw = word.encode() if body is None else f"{word} {json.dumps(body)}".encode()
+        if len(raw) > _LARGEST:
+            raw = word.encode()
         self._pending.append((raw, fds))
         self.flush()
 
@@ -131,7 +138,7 @@ class Channel:
         messages: list[tuple[str, Any, list[int]]] = []
         while not self.closed:
             try:
-                raw, ancillary, _, _ = self._end.recvmsg(8192, socket.CMSG_SPACE(16))
+                raw, ancillary, _, _ = self._end.recvmsg(_LARGEST, socket.CMSG_SPACE(16))
             except BlockingIOError:
                 break
             except OSError:
