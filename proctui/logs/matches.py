@@ -13,7 +13,7 @@ from proctui.logs.matcher import Matcher
 from proctui.logs.opening import OpenLog, open_log
 from proctui.logs.ranges import check_count, cut_parts, starting_byte
 
-__all__ = ["iter_matches"]
+__all__ = ["Search", "iter_matches"]
 
 _HERE: Final = 24 << 20
 _PART: Final = 8 << 20
@@ -134,7 +134,7 @@ def _stream(
     fd: int, matcher: Matcher, invert: bool, end: int | None = None
 ) -> Iterator[tuple[bytes, bool]]:
     """Every line with whether it matches, read as it comes."""
-    search = _Search(matcher)
+    search = Search(matcher)
     rest = b""
     try:
         while True:
@@ -156,7 +156,7 @@ def _stream(
         search.close()
 
 
-class _Search:
+class Search:
     """Matching lines of pieces of text, in a helper if the pattern may explode."""
 
     def __init__(self, matcher: Matcher) -> None:

@@ -46,7 +46,7 @@ def logs(args: Namespace) -> int:
 
 def _of(args: Namespace) -> int:
     pid = check_pid(args.of)
-    from proctui.logs import discover
+    from proctui.logs.finding import discover
     from proctui.tools.context import looking
 
     with looking() as look:
