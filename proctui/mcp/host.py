@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from proctui.errors import ProctuiError
 from proctui.model import Identity
+from proctui.stacks import tooling
 from proctui.text import sanitize
 from proctui.tools import background
 from proctui.tools.results import ProcessRef
@@ -102,8 +103,9 @@ class Host:
         with self._closing:
             if self._ended.is_set():
                 return
-            background.close_all()
             self._ended.set()
+            tooling.end_all()
+            background.close_all()
             if self._ticker is not None:
                 self._ticker.join(_TICK * 4)
             if self.writer is not None:

@@ -14,11 +14,12 @@ import shutil
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-__all__ = ["Outcome", "find_tool", "run_many", "run_tool", "width"]
+__all__ = ["Outcome", "end_all", "find_tool", "run_many", "run_tool", "width"]
 
 _MOST_OUTPUT = 64 << 20
 _CHUNK = 1 << 16
@@ -50,6 +51,16 @@ def width() -> int:
     return min(4, max(2, cores))
 
 
+_LIVE: weakref.WeakSet[_Running] = weakref.WeakSet()
+
+
+def end_all() -> None:
+    """End every tool that still runs, whichever thread waits for it: our own end is near."""
+    for one in list(_LIVE):
+        if one.child.poll() is None:
+            one.end()
+
+
 class _Running:
     """A started tool and what it has said so far."""
 
@@ -68,6 +79,7 @@ class _Running:
         self.err: list[bytes] = []
         self.size = 0
         self.open = 2
+        _LIVE.add(self)
 
     def streams(self) -> Iterator[tuple[IO[bytes], list[bytes]]]:
         for stream, parts in ((self.child.stdout, self.out), (self.child.stderr, self.err)):

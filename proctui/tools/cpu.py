@@ -16,6 +16,8 @@ from proctui.tools.results import CpuProfile, ProcessCpu
 __all__ = ["get_cpu_profile"]
 
 LONGEST = 86400
+SAMPLED = 10
+"""Seconds that hot functions are sampled at most: sampling is work too."""
 
 
 def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
@@ -37,7 +39,7 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
         if pid is not None:
             find(first, pid)
         threads = None if pid is None else ThreadUse(first.snapshot.procs[pid].identity)
-        hot = None if pid is None else _Hot(pid, duration)
+        hot = None if pid is None else _Hot(pid, min(duration, SAMPLED))
         machine = _Machine()
         pause(duration)
         second = look()
@@ -61,7 +63,7 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
         "processes": rows,
     }
     if pid is not None:
-        result.update({name: rows[0][name] for name in ("usage", "user", "system")})  # type: ignore[literal-required]
+        result.update({name: rows[0][name] for name in ("usage", "user", "system")})
     else:
         whole = elapsed * system.cores / 100
         cpu = system.cpu
@@ -110,7 +112,7 @@ class _Hot:
 
     def _sample(self) -> None:
         try:
-            from proctui.stacks.profile import hot_functions
+            from proctui.stacks import hot_functions
 
             self._found.append(hot_functions(self._pid, self._seconds))
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits

@@ -18,7 +18,9 @@ def find_hangs(pid: int | None = None) -> Hangs:
 
     Looks for two seconds: less can't tell a pause from a hang.
     """
-    return hangs_in(pid)
+    result = dict(hangs_in(pid))
+    result.pop("stacks", None)
+    return cast(Hangs, result)
 
 
 def hangs_in(pid: int | None = None, seconds: float = 2.0, *, session: str | None = None) -> Hangs:

@@ -20,7 +20,7 @@ OWN_TROUBLE = 125
 def dashboard(args: Namespace) -> int:
     """The dashboard of the one session there is, of a picked one, or of the machine."""
     _need_terminal()
-    from proctui.tui.app import run_dashboard
+    from proctui.tui.start import run_dashboard
 
     return run_dashboard()
 
@@ -61,7 +61,7 @@ def _run(args: Namespace, command: list[str]) -> int:
         from proctui.jobs.front import run_plain
 
         return run_plain(job)
-    from proctui.tui.app import run_dashboard
+    from proctui.tui.start import run_dashboard
 
     return run_dashboard(
         session_id=job.session_id, job=job, on_quit=args.on_quit or wishes.dashboard.on_quit
@@ -94,7 +94,7 @@ def watch(args: Namespace) -> int:
 
     target = resolve(args.target)
     _need_terminal()
-    from proctui.tui.app import run_dashboard
+    from proctui.tui.start import run_dashboard
 
     return run_dashboard(watch=target)
 
