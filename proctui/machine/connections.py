@@ -1,8 +1,8 @@
 """The sockets of one process, found through its own descriptors.
 
 Only the tables of protocols that the process really uses are read, in *its*
-network namespace (``/proc/PID/net``, proc_pid_net(5)); peers of UNIX sockets
-come from one ``sock_diag`` question each (sock_diag(7)).
+network namespace (``/proc/PID/net``, proc_pid_net(5)); UNIX sockets and their peers
+are asked for one by one.
 """
 
 from __future__ import annotations
@@ -60,25 +60,65 @@ def connections_of(proc: ProcDir) -> list[Connection] | None:
     inodes = socket_inodes(proc)
     if inodes is None:
         return None
-    if not inodes:
-        return []
     protocols = {fd: _protocol(proc, fd) for fd in inodes}
-    wanted = set(inodes.values())
-    rows: dict[int, Connection] = {}
-    for table in _tables(set(protocols.values())):
-        raw = proc.read(f"net/{table}", limit=64 << 20)
-        parse = parse_unix(raw or b"") if table == "unix" else parse_inet(table, raw or b"")
-        for row in parse:
-            if row.inode in wanted:
-                rows[row.inode] = row
+    rows = _inet_rows(proc, set(protocols.values()), set(inodes.values()))
+    rows |= _unix_rows(
+        proc, {inodes[fd] for fd, name in protocols.items() if name is None or _is_unix(name)}
+    )
     found: list[Connection] = []
     for fd, inode in sorted(inodes.items()):
         known = rows.get(inode)
         if known is None:  # netlink, packet, vsock, …, and sockets that are bound to nothing yet
-            name = (protocols[fd] or "socket").lower()
-            known = _bare(inode, name, "unbound" if protocols[fd] in _BY_PROTOCOL else None)
+            known = _unlisted(inode, protocols[fd] or "socket")
         found.append(known._replace(fd=fd))
-    return _with_peers(proc, found)
+    return found
+
+
+def _inet_rows(
+    proc: ProcDir, protocols: set[str | None], wanted: set[int]
+) -> dict[int, Connection]:
+    """What the tables of these protocols say of the wanted inodes."""
+    tables = {table for name in protocols if name for table in _BY_PROTOCOL.get(name, ())}
+    rows: dict[int, Connection] = {}
+    for table in _INET if None in protocols else sorted(tables):
+        raw = proc.read(f"net/{table}", limit=64 << 20)
+        rows |= {row.inode: row for row in parse_inet(table, raw or b"") if row.inode in wanted}
+    return rows
+
+
+def _unix_rows(proc: ProcDir, inodes: set[int]) -> dict[int, Connection]:
+    """UNIX sockets by ``sock_diag``, or by the table of another network namespace."""
+    if not inodes:
+        return {}
+    if _same_network(proc):
+        try:
+            found = sockdiag.unix_sockets(inodes)
+            others = {one.peer for one in found.values() if one.peer is not None} - found.keys()
+            ends = sockdiag.unix_sockets(others) | found
+        except OSError:
+            pass  # no netlink in this sandbox
+        else:
+            return {inode: _unix_row(one, ends) for inode, one in found.items()}
+    raw = proc.read("net/unix", limit=64 << 20)
+    return {row.inode: row for row in parse_unix(raw or b"") if row.inode in inodes}
+
+
+def _unix_row(one: sockdiag.UnixSocket, ends: dict[int, sockdiag.UnixSocket]) -> Connection:
+    # An accepted socket bears its listener's name; the end that connected mostly bears none.
+    other = None if one.peer is None else ends.get(one.peer)
+    return _bare(one.inode, "unix", None)._replace(
+        type=_UNIX_TYPES.get(one.kind, str(one.kind)),
+        local=one.name,
+        remote=None if other is None else other.name,
+        state={1: "established", 10: "listen"}.get(one.state, "unconnected"),
+        listening=one.state == 10,
+        recv_queue=one.queued,
+        peer=one.peer,
+    )
+
+
+def _is_unix(name: str) -> bool:
+    return name.startswith("UNIX")
 
 
 def _protocol(proc: ProcDir, fd: int) -> str | None:
@@ -90,13 +130,12 @@ def _protocol(proc: ProcDir, fd: int) -> str | None:
     return text.decode(raw.rstrip(b"\0"))
 
 
-def _tables(protocols: set[str | None]) -> list[str]:
-    if None in protocols:
-        return [*_INET, "unix"]
-    names = {table for name in protocols if name for table in _BY_PROTOCOL.get(name, ())}
-    if any(name and name.startswith("UNIX") for name in protocols):
-        names.add("unix")
-    return sorted(names)
+def _unlisted(inode: int, protocol: str) -> Connection:
+    table = next(iter(_BY_PROTOCOL.get(protocol, ())), None)
+    if table is None:
+        return _bare(inode, protocol.lower(), None)
+    family = "ipv6" if table.endswith("6") else "ipv4"
+    return _bare(inode, family, "unbound")._replace(type=table.removesuffix("6"))
 
 
 def _bare(inode: int, name: str, state: str | None) -> Connection:
@@ -151,7 +190,10 @@ def _address(field: bytes, version6: bool) -> tuple[str, int]:
 
 
 def parse_unix(raw: bytes) -> Iterator[Connection]:
-    """Rows of ``/proc/net/unix``; abstract names begin with ``@``."""
+    """Rows of ``/proc/net/unix``; abstract names begin with ``@``.
+
+    A name may hold a newline and forge a row, so this is the last resort.
+    """
     for line in raw.splitlines()[1:]:
         fields = line.split(None, 7)
         if len(fields) < 7:
@@ -175,29 +217,6 @@ def parse_unix(raw: bytes) -> Iterator[Connection]:
             None,
             None,
         )
-
-
-def _with_peers(proc: ProcDir, found: list[Connection]) -> list[Connection]:
-    """Fill in the other end of connected UNIX sockets, where the kernel answers for them.
-
-    ``sock_diag`` speaks about *our* network namespace only.
-    """
-    pairs = [one for one in found if one.family == "unix" and one.state == "established"]
-    if not pairs or not _same_network(proc):
-        return found
-    try:
-        peers = sockdiag.unix_peers([one.inode for one in pairs])
-    except OSError:
-        return found
-    return [
-        one._replace(
-            peer=peers[one.inode].inode,
-            remote=peers[one.inode].name or one.remote,
-        )
-        if one.inode in peers and one in pairs
-        else one
-        for one in found
-    ]
 
 
 def _same_network(proc: ProcDir) -> bool:

@@ -159,11 +159,11 @@ def _cpu(
 ) -> dict[str, Any]:
     """Shares in percent of one core, times in seconds; children are those already reaped."""
     if before is not None:
-        share: float | None = (now[1] - before[1]) * 100 / (now[0] - before[0])
+        share = (now[1] - before[1]) * 100 / (now[0] - before[0])
     else:
-        share = now[1] * 100 / age if age > 0.05 else None
+        share = now[1] * 100 / max(age, 1 / stat.CLOCK_TICKS)
     return {
-        "usage": None if share is None else round(share, 1),
+        "usage": round(share, 1),
         "basis": "lifetime" if before is None else "measured",
         "user": line.utime / stat.CLOCK_TICKS,
         "system": line.stime / stat.CLOCK_TICKS,

@@ -57,8 +57,9 @@ def _everything(
     def ask(name: str, figure: str) -> Any:
         method = getattr(target, name, None)
         try:
-            if method is not None:
-                return method()
+            answer = None if method is None else method()
+            if answer not in (None, ""):
+                return answer
         except (psutil.Error, NotImplementedError, OSError):
             pass  # noted below, as what the platform lacks altogether; its death shows at the end
         denied.append(figure)

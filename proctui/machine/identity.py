@@ -20,7 +20,6 @@ from proctui.model import Identity
 
 __all__ = ["alive", "boot_id", "has_pidfs", "identify", "own", "parse_target", "pidns", "pin"]
 
-PIDFS_MAGIC = 0x50494446
 _NO_PIDFD = (errno.ENOSYS, errno.EPERM)
 _TARGET = re.compile(r"([0-9]{1,10})(?:([:@])([0-9]{1,20}))?", re.ASCII)
 
@@ -52,24 +51,24 @@ def has_pidfs() -> bool:
 
 @functools.cache
 def _pidfs_device() -> int | None:
-    """The device number of pidfs; before 6.9 a pidfd is an anonymous inode that all share."""
+    """The device number of pidfs, ``None`` where a pidfd is one of the anonymous inodes.
+
+    These all live on one internal device, epoll's among them; pidfs has its
+    own (fs/pidfs.c).  The magic of statfs(2) would say the same, but asking
+    for it takes ctypes, which costs a command line more than all its work.
+    """
     try:
-        fd = os.pidfd_open(os.getpid())
+        pidfd = os.pidfd_open(os.getpid())
     except (AttributeError, OSError):
         return None
     try:
-        import ctypes
-
-        # struct statfs begins with f_type, a long on the architectures Python runs on (statfs(2)).
-        buffer = ctypes.create_string_buffer(256)
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.fstatfs(fd, buffer) != 0:
-            return None
-        if ctypes.c_long.from_buffer(buffer).value != PIDFS_MAGIC:
-            return None
-        return os.fstat(fd).st_dev
+        device = os.fstat(pidfd).st_dev
+        with select.epoll() as anonymous:
+            return device if device != os.fstat(anonymous.fileno()).st_dev else None
+    except OSError:
+        return None
     finally:
-        os.close(fd)
+        os.close(pidfd)
 
 
 def inode_of(pidfd: int) -> int | None:

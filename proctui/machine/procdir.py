@@ -71,14 +71,15 @@ class ProcDir:
         def listing() -> list[str]:
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
             try:
-                found = os.listdir(fd)
-                if self.pid == os.getpid() and name == "fd":  # what we opened to look is not his
-                    found = [one for one in found if one not in (str(fd), str(self.fd))]
-                return found
+                return os.listdir(fd)
             finally:
                 os.close(fd)
 
-        return self.attempt(listing, figure)
+        found = self.attempt(listing, figure)
+        if found is not None and name == "fd" and self.pid == os.getpid():
+            # What was opened only to look is not his: this directory, and what is closed again.
+            found = [one for one in found if one != str(self.fd) and self.link(f"fd/{one}")]
+        return found
 
     def attempt(self, ask: Callable[[], T], figure: str | None) -> T | None:
         """``ask()``, or ``None`` and a note; raises :class:`NoSuchProcess` on its death."""

@@ -122,16 +122,14 @@ def thread_rows(threads: list[Thread], boottime: float) -> list[dict[str, Any]]:
     """As a result shows them; without a measured share ``cpu`` is that of the thread's life."""
     rows = []
     for one in threads:
-        age = boottime - one.started / stat.CLOCK_TICKS
-        share = one.cpu
-        if share is None and age > 0.05:
-            share = (one.user + one.system) * 100 / age
+        age = max(boottime - one.started / stat.CLOCK_TICKS, 1 / stat.CLOCK_TICKS)
+        share = (one.user + one.system) * 100 / age if one.cpu is None else one.cpu
         rows.append(
             {
                 "tid": one.tid,
                 "name": one.name,
                 "state": one.state,
-                "cpu": None if share is None else round(share, 1),
+                "cpu": round(share, 1),
                 "user": one.user,
                 "system": one.system,
                 "processor": one.processor,
