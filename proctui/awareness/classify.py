@@ -13,7 +13,7 @@ from typing import NamedTuple
 from proctui.awareness import chains, evidence, protect
 from proctui.awareness.baseline import Key, started_at
 from proctui.awareness.connector import Fork
-from proctui.awareness.lineage import CERTAIN_KINDS, Lineage, Record
+from proctui.awareness.lineage import FINAL, Lineage, Record
 from proctui.awareness.links import Links
 from proctui.awareness.session import Controller, Session
 from proctui.awareness.tree import Tree, verified_parent
@@ -352,16 +352,13 @@ class Classifier:
     ) -> Record | None:
         """Latch it, unless what is known already is as good."""
         doubtful = bool(weak) or (above is not None and above.passes_doubt)
-        if known is not None and (doubtful or known.kind == "adopted"):
-            return None
-        if (
-            known is not None
-            and known.kind in CERTAIN_KINDS
-            and known.certainty is Certainty.CERTAIN
-        ):
-            return None
-        if known is not None and known.stuck:
-            known.stuck = False
+        if known is not None:
+            # A doubt that came from a dead parent stays: what somebody started in a window of
+            # the job's tmux is taken in by our reaper as well.
+            if doubtful or known.stuck or known.foreign or known.kind in FINAL:
+                return None
+            if known.certainty is Certainty.CERTAIN:
+                return None
         return self.lineage.latch(proc.identity, kind, words, parent=above, weak=weak)
 
     def _other(self, truth: Truth, proc: Proc, known: Record | None, wall: float) -> Record | None:

@@ -22,6 +22,8 @@ CERTAIN_KINDS = frozenset({"leader", "child", "reaper", "cgroup", "claim", "adop
 INHERITED = frozenset({"child", "connector"})
 """Kinds that are only as sure as the parent is."""
 NAMED = "named"
+FINAL = frozenset({NAMED, "adopted"})
+"""What a person said; nothing seen later makes it surer or less sure."""
 
 
 class Record:
