@@ -25,30 +25,31 @@ from proctui.text import sanitize
 
 if TYPE_CHECKING:
     from proctui.jobs.launch import Job
+    from proctui.jobs.options import Options
+    from proctui.jobs.watchdog import Watchdog
 
 __all__ = ["Front", "run_plain"]
 
 OUR_FAULT = 125
+ENDED_BY_US = 124
+"""The exit status where the watchdog ended the job, as timeout(1) has it."""
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run_plain(job: Job, every: tuple[float, Callable[[], None]] | None = None) -> int:
-    """Stand in for a job that :func:`launch` just started, and return its exit status.
-
-    ``every`` is a period in seconds and what to call that often (the watchdog).
-    """
-    return Front(job, every).run()
+def run_plain(job: Job) -> int:
+    """Stand in for a job that :func:`launch` just started, and return its exit status."""
+    return Front(job).run()
 
 
 class Front:
     """The loop of the front process; all its state lives here."""
 
-    def __init__(self, job: Job, every: tuple[float, Callable[[], None]] | None = None) -> None:
-        assert job.channel is not None and job.page is not None
+    def __init__(self, job: Job) -> None:
+        assert job.channel is not None and job.page is not None and job.means is not None
         self.job = job
         self.channel = job.channel
         self.page = job.page
-        self.every = every
+        self.watchdog = self._keep_a_watchdog(job.means.options)
         self.taps = [Tap(index, fd, job.page) for index, fd in enumerate(job.targets)]
         self.status: dict[str, Any] = {}
         self._woken = -1
@@ -74,6 +75,19 @@ class Front:
                 self.keys.leave()
             self._give_signals_back()
         return self._conclude()
+
+    def _keep_a_watchdog(self, options: Options) -> Watchdog | None:
+        if options.hang_after is None:
+            return None
+        from proctui.jobs.watchdog import Watchdog
+
+        return Watchdog(
+            self.job,
+            options.hang_after,
+            then=options.hang_then,
+            artifacts=options.artifacts,
+            tell=self._write,
+        )
 
     def _let_stdin_go(self) -> None:
         """The job has its own copy; ours would keep a writer from learning that nobody reads."""
@@ -143,25 +157,24 @@ class Front:
     # The loop
 
     def _serve(self) -> None:
-        due = time.monotonic() + (self.every[0] if self.every else 0)
+        due = time.monotonic()
         while not self._finished():
             if self.keys is not None and self.taps[0].available():
                 self.keys.follow()
             moved = sum(tap.pass_on() for tap in self.taps)
             self._tell_broken()
-            if moved:
-                if self.page.words[Page.WAITING]:
-                    self.page.words[Page.WAITING] = 0
-                    self.channel.nudge()
+            if moved and self.page.words[Page.WAITING]:
+                self.page.words[Page.WAITING] = 0
+                self.channel.nudge()
             self._wait(0 if moved else self._timeout(due))
-            if self.every and time.monotonic() >= due:
-                self.every[1]()
-                due = time.monotonic() + self.every[0]
+            if self.watchdog is not None and time.monotonic() >= due:
+                self.watchdog.check()
+                due = time.monotonic() + self.watchdog.period
 
     def _timeout(self, due: float) -> int:
         """Milliseconds to sleep at most; no reader tells us that our terminal came back."""
         limits = [-1.0]
-        if self.every:
+        if self.watchdog is not None:
             limits.append(max(0.0, due - time.monotonic()) * 1000 + 1)
         if (self.keys is not None and not self.keys.active) or self.channel.closed:
             limits.append(500.0)
@@ -256,6 +269,11 @@ class Front:
         if not isinstance(code, int):
             self._say("the job's runner and keeper were both killed; its status is unknown")
             code = OUR_FAULT
+        if self.watchdog is not None:
+            # It may be on its way to say that it ended the job.
+            self.watchdog.wait()
+            if self.watchdog.ended:
+                code = ENDED_BY_US
         self.job.close()
         return code
 

@@ -97,6 +97,14 @@ class Job:
             time.sleep(0.02)
         return code
 
+    def runner(self) -> int | None:
+        """The pid of the process that serves the job now, the parent of all it left behind."""
+        if self.page is not None:
+            return int(self.page.words[Page.RUNNER]) or None
+        from proctui.jobs.progress import runner_of
+
+        return runner_of(self.directory)
+
     def resize(self, columns: int, rows: int) -> None:
         """Tell the job's terminal its size; nothing where it has none."""
         if self.master >= 0:

@@ -37,6 +37,7 @@ class Members:
         self.tty = 0
         self.none_left = False
         self._known: dict[tuple[int, int], Entry] = {}
+        self._adopted: dict[tuple[object, ...], Identity] = {}
         self._live: list[family.Member] = []
         self._last_pid = b""
         self._unlooked = 0
@@ -82,6 +83,23 @@ class Members:
         self._known = fresh
         runner.writer.flush()
         return self._live
+
+    def adopt(self, who: Identity, words: str) -> None:
+        """A person outside says that it is the job's: certain from here on."""
+        writer = self.runner.writer
+        if writer.baseline is not None and writer.baseline.release(who):
+            writer.write_baseline(writer.baseline)
+        writer.record_spawned(who, (words,), Certainty.CERTAIN)
+        writer.flush()
+        self._adopted[who.key] = who
+
+    def adopted_left(self) -> bool:
+        """Whether something that was adopted lives on; the session lives as long."""
+        ended = [key for key, who in self._adopted.items() if not identity.alive(who)]
+        for key in ended:
+            del self._adopted[key]
+        self.runner.writer.forget(ended)
+        return bool(self._adopted)
 
     def _evidence(self, member: family.Member, foreign: bool) -> tuple[str, ...]:
         runner = self.runner

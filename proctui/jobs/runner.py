@@ -45,6 +45,7 @@ class Runner:
         self.own = identity.own()
         self.job: Identity | None = None
         self.job_fd = -1
+        self.page.words[Page.RUNNER] = self.own.pid
         self.began = time.monotonic()
         self.oom_before = status.oom_kills()
         self.status: dict[str, Any] = {}
@@ -368,7 +369,11 @@ class Runner:
 
     def _finished(self) -> bool:
         return (
-            self.ended and "strays" in self.status and self.members.none_left and not self.helpers
+            self.ended
+            and "strays" in self.status
+            and self.members.none_left
+            and not self.helpers
+            and not self.members.adopted_left()
         )
 
     def _finish(self) -> None:

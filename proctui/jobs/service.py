@@ -41,6 +41,7 @@ class Service:
             "status": self._status,
             "resize": self._resize,
             "command": self._command,
+            "adopt": self._adopt,
         }
         self.clients: set[Client] = set()
         self._listener: socket.socket | None = None
@@ -131,6 +132,11 @@ class Service:
         from proctui.jobs import broker
 
         return broker.answer(request, peer, client)
+
+    def _adopt(self, request: dict[str, Any], peer: Peer, client: Client) -> dict[str, Any]:
+        from proctui.jobs import adoption
+
+        return adoption.answer(request, peer, client)
 
     def _resize(self, request: dict[str, Any], peer: Peer, client: Client) -> dict[str, Any]:
         from proctui.jobs.plumbing import set_size
