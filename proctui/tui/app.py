@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App
@@ -92,6 +93,18 @@ class ProctuiApp(App[int]):
             return "live"
         ended = "ended" if status is None else exit_text(status)
         return f"{ended} · orphaned" if view.job else ended
+
+    def capture_files(self, view: View | None) -> dict[str, Path]:
+        """The files that hold the job's output, by stream; empty where it is not captured."""
+        if self.options.job is not None:
+            return dict(self.options.job.capture)
+        session = view.session if view is not None else None
+        if session is None or session.capture is None or session.directory is None:
+            return {}
+        streams = session.extra.get("streams")
+        names = streams if isinstance(streams, list) else []
+        known = [name for name in names if isinstance(name, str) and "/" not in name]
+        return {name: session.directory / f"{name}.log" for name in known}
 
     def leave(self) -> None:
         """The way out; a living job that this dashboard started is asked about."""

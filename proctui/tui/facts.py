@@ -41,6 +41,8 @@ def lines(
         return _evidence(view, proc, width)
     if details is None:
         return [(("reading …", "dim"),)]
+    if "trouble" in details:
+        return pair("", str(details["trouble"]), width, "warn")
     out = _DETAILS[tab](details, width)
     denied = [str(one) for one in details.get("denied", ())]
     if denied:
@@ -209,24 +211,20 @@ def _threads(details: Mapping[str, Any], width: int) -> list[Runs]:
     threads = details.get("threads")
     if not isinstance(threads, list):
         return [((f"{_known(threads)} threads, none could be listed", "warn"),)]
-    name = max(12, width - 28)
-    out: list[Runs] = [
-        (
-            ("    TID ", "title"),
-            (fit("NAME", name), "title"),
-            (" S ", "title"),
-            ("   CPU TIME", "title"),
-        )
-    ]
+    name = max(12, width - 32)
+    head = f"    TID {fit('NAME', name)} S   CPU%  CPU TIME"
+    out: list[Runs] = [((head, "title"),)]
     for one in threads:
-        used = one.get("cpu_seconds", one.get("cpu_time", one.get("cpu")))
-        state = str(one.get("state") or "?")
+        state = str(one.get("state") or "?")[:1]
+        cpu, user, system = one.get("cpu"), one.get("user"), one.get("system")
+        used = None if user is None or system is None else user + system
         out.append(
             (
                 (f"{_known(one.get('tid')):>7} ", "quiet"),
                 (fit(str(one.get("name") or "?"), name), "strong"),
-                (f" {state[:1]} ", "good" if state[:1] == "R" else "dim"),
-                (f"{human_seconds(used) if isinstance(used, int | float) else '?':>11}", "figure"),
+                (f" {state} ", "good" if state == "R" else "dim"),
+                (f"{human_percent(cpu):>6}", "figure" if cpu else "dim"),
+                (f"{human_seconds(used):>10}", "figure" if used else "dim"),
             )
         )
     return out
@@ -236,14 +234,17 @@ def _files(details: Mapping[str, Any], width: int) -> list[Runs]:
     files = details.get("files")
     if not isinstance(files, list):
         return [((f"{_known(details.get('fds'))} open, none could be listed", "warn"),)]
-    out: list[Runs] = [(("  FD MODE POSITION  FILE", "title"),)]
+    out: list[Runs] = [(("  FD MODE     SIZE  FILE", "title"),)]
     for one in files:
+        path = str(one.get("path") or one.get("target") or "?")
+        size = one.get("size")
         out.append(
             (
                 (f"{_known(one.get('fd')):>4} ", "quiet"),
-                (fit(str(one.get("mode") or "?"), 4) + " ", "dim"),
-                (f"{_known(one.get('position')):>8}  ", "dim"),
-                (str(one.get("path") or one.get("target") or "?"), "strong"),
+                (fit(str(one.get("mode") or "?"), 4), "dim"),
+                (f"{'' if size is None else human_bytes(size):>9}  ", "dim"),
+                (path, "strong" if one.get("kind") == "file" else "quiet"),
+                ("  deleted" if one.get("deleted") else "", "warn"),
             )
         )
     return out
@@ -255,28 +256,22 @@ def _network(details: Mapping[str, Any], width: int) -> list[Runs]:
         return [(("could not be read", "warn"),)]
     out: list[Runs] = []
     for one in connections:
-        local, remote = one.get("local"), one.get("remote")
+        unix = one.get("family") == "unix"
+        kind = "unix" if unix else str(one.get("type") or "?")
+        remote = one.get("remote")
+        if remote is None and unix and one.get("peer") is not None:
+            remote = f"socket {one['peer']}"
+        state = str(one.get("state") or "")
         out.append(
             (
-                (
-                    fit(str(one.get("kind") or one.get("type") or one.get("protocol") or "?"), 6),
-                    "dim",
-                ),
-                (f"{_address(local)} → {_address(remote)} ", "strong"),
-                (str(one.get("state") or one.get("status") or ""), "quiet"),
+                (f"{_known(one.get('fd')):>4} ", "quiet"),
+                (fit(kind, 6), "dim"),
+                (str(one.get("local") or "unnamed"), "strong"),
+                ("" if remote is None else f" → {remote}", "strong"),
+                (f"  {state}", "good" if state == "listen" else "quiet"),
             )
         )
     return out
-
-
-def _address(value: object) -> str:
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, Mapping):
-        return f"{value.get('address')}:{value.get('port')}"
-    if isinstance(value, list | tuple):
-        return ":".join(str(part) for part in value)
-    return str(value)
 
 
 def _named(values: Iterable[tuple[object, object]], width: int) -> list[Runs]:
@@ -298,7 +293,8 @@ def _limits(details: Mapping[str, Any], width: int) -> list[Runs]:
     for name, value in limits.items():
         text = value
         if isinstance(value, Mapping):
-            text = f"{_known(value.get('soft'))} / {_known(value.get('hard'))}"
+            unit = value.get("unit") or ""
+            text = f"{_limit(value.get('soft'), unit)} of {_limit(value.get('hard'), unit)}"
         elif isinstance(value, list | tuple):
             text = " / ".join(_known(one) for one in value)
         out.append(((fit(str(name), 22), "dim"), (str(text), "figure")))
@@ -306,6 +302,12 @@ def _limits(details: Mapping[str, Any], width: int) -> list[Runs]:
         if details.get(name) is not None:
             out.append(((fit(name, 22), "dim"), (str(details[name]), "figure")))
     return out
+
+
+def _limit(value: object, unit: str) -> str:
+    if isinstance(value, int) and unit == "bytes":
+        return human_bytes(value)
+    return _known(value)
 
 
 _DETAILS = {

@@ -20,7 +20,11 @@ __all__ = ["SORTS", "Key", "Line", "Options", "Outline", "sort_value"]
 Key = tuple[str, int, str, int | None]
 
 TOMB_SECONDS = 30.0
-"""How long a dead process of the job stays in the tree."""
+"""How long a process of the job that failed stays in the tree after its death."""
+BRIEF_SECONDS = 8.0
+"""The same for one that ended well."""
+TOMBS_UNDER = 3
+"""How many dead stay under one parent: a shell loop would fill the screen with them."""
 
 
 class Line(NamedTuple):
@@ -86,6 +90,21 @@ def sort_value(sort: str, view: View, proc: Proc) -> float | str:
     return SORTS[sort][1](view, proc)
 
 
+def _worth_showing(view: View) -> tuple[Tomb, ...]:
+    """The job's recent dead: who failed longer than who just finished, few under each parent."""
+    now = view.snapshot.wall
+    shown: list[Tomb] = []
+    under: dict[int | None, int] = {}
+    for tomb in reversed(view.tombs):
+        keep = TOMB_SECONDS if tomb.exit else BRIEF_SECONDS
+        if tomb.role is not Role.SPAWNED or now - tomb.died >= keep:
+            continue
+        if under.get(tomb.parent, 0) < TOMBS_UNDER:
+            under[tomb.parent] = under.get(tomb.parent, 0) + 1
+            shown.append(tomb)
+    return tuple(reversed(shown))
+
+
 class Outline:
     """The lines of one tree, kept from tick to tick and rebuilt only where needed."""
 
@@ -102,11 +121,7 @@ class Outline:
         """Take a new view; whether the lines are other ones than before."""
         before = self._view
         self._view = view
-        tombs = tuple(
-            tomb
-            for tomb in view.tombs
-            if tomb.role is Role.SPAWNED and view.snapshot.wall - tomb.died < TOMB_SECONDS
-        )
+        tombs = _worth_showing(view)
         if before is not None and not self._stale(before, view, tombs):
             return False
         self._tombs = tombs
@@ -192,19 +207,18 @@ class Outline:
 
 
 def _chain(view: View) -> list[int]:
-    """From the leader up to the first ancestor of ours: where the job hangs."""
+    """What the job hangs on: from its leader up to proctui and its shell, or the next ancestor."""
     session = view.session
     leader = session.leader if session is not None else None
     if leader is None or leader.pid not in view.snapshot.procs:
         return []
-    chain: list[int] = []
-    for pid in view.ancestors(leader.pid):
-        if pid == 1:
-            break
-        chain.append(pid)
-        if view.role(pid) is Role.ANCESTOR:
-            return chain
-    return chain[:2]
+    above = [pid for pid in view.ancestors(leader.pid) if pid != 1]
+    roles = [view.role(pid) for pid in above]
+    if Role.SELF in roles:
+        return above[: roles.index(Role.SELF) + 2]
+    if Role.ANCESTOR in roles:
+        return above[: roles.index(Role.ANCESTOR) + 1]
+    return above[:2]
 
 
 class _Walk:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from proctui.tui.screens.base import PaneScreen
+from proctui.tui.widgets.process_tree import ProcessTree
+from proctui.tui.widgets.stack_pane import StackPane
 
 __all__ = ["ArrangeActions"]
 
@@ -21,14 +23,17 @@ class ArrangeActions(PaneScreen):
             return
         self.processes.change(machine=not self.processes.outline.options.machine)
 
+    def _foldable(self) -> ProcessTree | StackPane:
+        return self.stack if self.active == "stack" else self.processes
+
     def action_unfold(self) -> None:
-        self.processes.unfold()
+        self._foldable().unfold()
 
     def action_fold(self) -> None:
-        self.processes.fold()
+        self._foldable().fold()
 
     def action_fold_all(self) -> None:
-        self.processes.fold_all()
+        self._foldable().fold_all()
 
     def action_follow(self) -> None:
         if self.active == "log":
@@ -43,6 +48,9 @@ class ArrangeActions(PaneScreen):
         self.processes.sort_by(by)
 
     def action_sort_step(self, step: int) -> None:
+        if self.active == "stack":
+            self.stack.step(step)
+            return
         self.processes.sort_step(step)
 
     def action_sort_invert(self) -> None:

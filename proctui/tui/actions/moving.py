@@ -59,7 +59,7 @@ class MoveActions(PaneScreen):
     def on_line_view_moved(self, message: LineView.Moved) -> None:
         message.stop()
         if message.view is self.log_pane:
-            self.log_pane.following = message.index >= self.log_pane.length() - 1
+            self.log_pane.hold(message.index)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, LineView) and event.widget.id in PANES:

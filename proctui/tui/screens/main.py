@@ -9,7 +9,9 @@ from textual.screen import Screen
 
 from proctui.awareness.view import View
 from proctui.tui.actions.arranging import ArrangeActions
+from proctui.tui.actions.debugging import DebugActions
 from proctui.tui.actions.killing import KillActions
+from proctui.tui.actions.logs import LogActions
 from proctui.tui.actions.moving import MoveActions
 from proctui.tui.bindings import KEYS, applies, to_bindings
 from proctui.tui.feed import Feed, Tick
@@ -24,7 +26,7 @@ __all__ = ["MainScreen"]
 _KEY_OF_ACTION = {key.action.partition("(")[0]: key for key in KEYS}
 
 
-class MainScreen(MoveActions, ArrangeActions, KillActions, Screen[None]):
+class MainScreen(DebugActions, MoveActions, ArrangeActions, KillActions, LogActions, Screen[None]):
     """Wires feed, panes and actions; shows, but samples nothing."""
 
     BINDINGS = to_bindings()
@@ -85,6 +87,13 @@ class MainScreen(MoveActions, ArrangeActions, KillActions, Screen[None]):
             self.show_view(view)
         self.header_line.show(self.header_facts(view))
         if first:
+            self.run_worker(
+                self.follow_output(),
+                name="output",
+                group="output",
+                description="follows the job's output",
+                exclusive=True,
+            )
             self.context_changed()
             self.dashboard.settled()
 
@@ -97,6 +106,8 @@ class MainScreen(MoveActions, ArrangeActions, KillActions, Screen[None]):
         self.cpu.update_view(view, self.trends)
         self.memory.update_view(view, self.trends)
         self.inspector.show(view, self.processes.selected_identity())
+        if self.inspector.needs_details and view.snapshot.tick % 3 == 0:
+            self.inspector_shown()
 
     def header_facts(self, view: View) -> HeaderFacts:
         """What the header tells about the newest view."""

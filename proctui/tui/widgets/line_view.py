@@ -31,7 +31,16 @@ STYLE_NAMES = frozenset(
     (
         *("dim", "quiet", "figure", "strong", "accent", "good", "warn", "bad", "hot", "title"),
         *("guide", "spark", "tag", "fresh", "key", "match", "link", "thumb", "share", "whole"),
-        *("spawned", "stray", "protected", "baseline", "unknown", "cursor", "cursor-blurred"),
+        *(
+            "stderr",
+            "spawned",
+            "stray",
+            "protected",
+            "baseline",
+            "unknown",
+            "cursor",
+            "cursor-blurred",
+        ),
     )
 )
 
@@ -206,15 +215,17 @@ class LineView(Widget, can_focus=True):
         return Style(bgcolor=style.bgcolor, bold=style.bold, reverse=style.reverse)
 
     def named(self, name: str) -> Style:
-        """The style of a name, in the current theme."""
+        """The style of a name in the current theme; ``=`` begins a Rich style of a log."""
         style = self._styles_by_name.get(name)
         if style is None:
-            style = (
-                self.get_component_rich_style(f"line--{name}")
-                if name in STYLE_NAMES
-                else self.rich_style
-            )
-            self._styles_by_name[name] = style
+            if name in STYLE_NAMES:
+                style = self.get_component_rich_style(f"line--{name}")
+            elif name.startswith("="):
+                style = self.rich_style + Style.parse(name[1:])
+            else:
+                style = self.rich_style
+            if len(self._styles_by_name) < 1024:
+                self._styles_by_name[name] = style
         return style
 
     def notify_style_update(self) -> None:

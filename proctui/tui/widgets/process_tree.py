@@ -104,7 +104,9 @@ class ProcessTree(LineView):
         index = self.outline.index
         if self.selected is None:
             if self.outline.lines and not self._identities:
-                self._select(0)
+                session = self.view.session if self.view is not None else None
+                leader = session.leader if session is not None else None
+                self._select(index.get(leader.key, 0) if leader is not None else 0)
             return
         at = index.get(self.selected)
         if at is None:

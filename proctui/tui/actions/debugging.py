@@ -1,0 +1,193 @@
+"""Actions that look into processes: stacks, hang verdicts, threads, details."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from proctui.errors import ProctuiError
+from proctui.model import Identity
+from proctui.tui.background import in_thread
+from proctui.tui.screens.base import PaneScreen
+from proctui.tui.stack_lines import Dump, hang_dump, merged_dump, trace_dump
+
+__all__ = ["DebugActions"]
+
+HANG_SECONDS = 2.0
+REDRAW = 0.25
+"""Seconds between two drawings of a result that still grows."""
+SETTLE = 0.12
+"""Seconds a selection must rest before it is read in detail: scrolling reads nothing."""
+MANY = 400
+"""Processes that one look at all stacks takes at most."""
+
+
+class DebugActions(PaneScreen):
+    """Everything here runs beside the keyboard and can be left with Esc."""
+
+    def _selected(self) -> Identity | None:
+        line = self.processes.current()
+        identity = self.processes.selected_identity()
+        if identity is None or line is None or line.tomb is not None:
+            self.say("The selected process has ended.", severity="warning")
+            return None
+        return identity
+
+    def _start(self, work: Any, name: str, what: str) -> None:
+        self.run_worker(work, name=name, group="stacks", description=what, exclusive=True)
+
+    def action_stack(self) -> None:
+        identity = self._selected()
+        if identity is not None:
+            self._reveal("stack")
+            self.stack.busy("looking …")
+            self._start(self._stack(identity), "stack", "reads one stack")
+
+    def _reveal(self, name: str) -> None:
+        """Bring a pane on screen; the keyboard stays where it was if it already is."""
+        if self.pane(name).size.height == 0 or name not in self.visible_panes():
+            self.activate(name)
+
+    async def _stack(self, identity: Identity) -> None:
+        from proctui import stacks
+
+        try:
+            trace = await in_thread(stacks.capture, identity.pid)
+            dump = await in_thread(trace_dump, trace, self._called(identity))
+        except ProctuiError as error:
+            self._trouble(error)
+            return
+        self.stack.show(dump)
+
+    def action_stacks(self) -> None:
+        identity = self._selected()
+        view = self.live
+        if identity is None or view is None:
+            return
+        self._reveal("stack")
+        self.stack.busy("looking …")
+        pids = [identity.pid, *view.descendants(identity.pid)]
+        self._start(self._stacks(pids[:MANY]), "stacks", "reads the stacks of a subtree")
+
+    async def _stacks(self, pids: Sequence[int]) -> None:
+        from proctui import stacks
+
+        found: list[Mapping[str, Any]] = []
+        drawn = 0.0
+        first = True
+
+        def came(trace: Mapping[str, Any]) -> None:
+            nonlocal drawn
+            found.append(trace)
+            now = time.monotonic()
+            if now - drawn > REDRAW:
+                drawn = now
+                so_far = merged_dump(list(found), len(pids))
+                self.app.call_later(show, so_far)
+
+        def show(dump: Dump) -> None:
+            nonlocal first
+            self.stack.show(dump, replace=not first)
+            first = False
+
+        try:
+            traces = await in_thread(stacks.capture_many, pids, came)
+            dump = await in_thread(merged_dump, traces, len(pids))
+        except ProctuiError as error:
+            self._trouble(error)
+            return
+        show(dump)
+
+    def action_hangs(self) -> None:
+        identity = self._selected()
+        view = self.live
+        if identity is None or view is None:
+            return
+        subtree = {identity.pid, *view.descendants(identity.pid)}
+        whole = subtree | set(view.job)
+        mine = identity.pid in view.job or view.role(identity.pid).value in ("self", "ancestor")
+        wanted = whole & set(view.job) if mine and len(whole) <= MANY else subtree
+        self._reveal("stack")
+        self.stack.busy(f"looking for {HANG_SECONDS:g} s …")
+        self._start(self._hangs(sorted(wanted)[:MANY]), "hangs", "judges who hangs")
+
+    async def _hangs(self, pids: Sequence[int]) -> None:
+        from proctui import stacks
+
+        try:
+            found = await in_thread(stacks.find_hangs, pids, HANG_SECONDS, descendants=False)
+        except ProctuiError as error:
+            self._trouble(error)
+            return
+        self.stack.show(hang_dump(found))
+        self._mark_hung(found["verdicts"])
+
+    def _mark_hung(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        view = self.live
+        if view is None:
+            return
+        hung = dict(self.processes.hung)
+        for row in verdicts:
+            identity = view.identity(row["pid"])
+            if identity is None or str(identity) != row["identity"]:
+                continue
+            hung.pop(identity.key, None)
+            if row["verdict"] in ("suspected", "deadlock-proven"):
+                hung[identity.key] = row["verdict"]
+        self.processes.set_marks(hung=hung)
+        if hung:
+            proven = sum(1 for verdict in hung.values() if verdict == "deadlock-proven")
+            word = f"{proven} in a proven deadlock" if proven else f"{len(hung)} suspected"
+            self.say(f"Hanging: {word}. The stack pane says why.", severity="warning")
+
+    def _trouble(self, error: ProctuiError) -> None:
+        self.stack.trouble(f"{error.message}. {error.hint or ''}".strip())
+
+    def _called(self, identity: Identity) -> str:
+        proc = self.live.proc(identity.pid) if self.live is not None else None
+        return proc.name if proc is not None else "process"
+
+    # Details for the inspector
+
+    def action_threads(self) -> None:
+        if self._selected() is not None:
+            self.activate("inspector")
+            self.inspector.choose_tab("threads")
+            self.inspector_shown()
+
+    def inspector_shown(self) -> None:
+        identity = self.inspector.identity
+        if identity is None or self.in_past or not self.inspector.size.height:
+            return
+        self.run_worker(
+            self._details(identity),
+            name="details",
+            group="details",
+            description="reads one process in detail",
+            exclusive=True,
+        )
+
+    async def _details(self, identity: Identity) -> None:
+        from proctui.machine.details import inspect
+
+        await asyncio.sleep(SETTLE)
+        try:
+            found: dict[str, Any] = await in_thread(
+                inspect, identity, include_threads=True, include_files=True, pss=False
+            )
+        except ProctuiError as error:
+            found = {"trouble": error.message, "denied": []}
+        else:
+            found["wait"] = await in_thread(_wait_of, identity.pid)
+        self.inspector.set_details(identity, found)
+
+
+def _wait_of(pid: int) -> str | None:
+    from proctui import stacks
+
+    try:
+        return stacks.describe(pid)
+    except (ProctuiError, OSError):
+        return None
