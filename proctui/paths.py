@@ -33,8 +33,14 @@ def _xdg(variable: str, default: str) -> Path:
 
 
 def fallback_state_dir() -> Path:
-    """Where state goes when the state directory can't be written."""
-    return Path(f"/tmp/proctui-{os.getuid()}")
+    """Where state goes when the state directory can't be written.
+
+    ``PROCTUI_FALLBACK`` names another place and closes the registry off: then
+    nothing but that and the state directory of this environment is looked
+    into (test suites, sandboxes).
+    """
+    named = os.environ.get("PROCTUI_FALLBACK", "")
+    return Path(named) if named.startswith("/") else Path(f"/tmp/proctui-{os.getuid()}")
 
 
 def state_candidates() -> list[Path]:
@@ -42,18 +48,15 @@ def state_candidates() -> list[Path]:
 
     Writers take the first that works, readers look into all.  The home of
     the password database is among them, so that a program started with
-    another HOME or XDG_STATE_HOME unset still finds what a shell started.
+    another HOME or XDG_STATE_HOME still finds what a shell started.
     """
-    try:
-        account = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/state/proctui"
-    except KeyError:
-        account = fallback_state_dir()
-    if os.environ.get("XDG_STATE_HOME", "").startswith("/"):
-        candidates = [_xdg("XDG_STATE_HOME", ".local/state") / "proctui", fallback_state_dir()]
-        if os.environ.get("PROCTUI_STATE_ONLY") != "1":
-            candidates.insert(1, account)
-    else:
-        candidates = [home() / ".local/state/proctui", account, fallback_state_dir()]
+    candidates = [_xdg("XDG_STATE_HOME", ".local/state") / "proctui"]
+    if not os.environ.get("PROCTUI_FALLBACK"):
+        try:
+            candidates.append(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/state/proctui")
+        except KeyError:
+            pass
+    candidates.append(fallback_state_dir())
     return list(dict.fromkeys(candidates))
 
 

@@ -11,7 +11,7 @@ import pytest
 def private_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions, audit and configuration of a test never meet the user's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("PROCTUI_STATE_ONLY", "1")
+    monkeypatch.setenv("PROCTUI_FALLBACK", str(tmp_path / "fallback"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("PROCTUI_SESSION", raising=False)
     for name in ("TMUX", "NO_COLOR", "COLUMNS", "LINES"):

@@ -23,7 +23,7 @@ def test_relative_xdg_values_are_ignored(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_readers_look_into_every_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("PROCTUI_STATE_ONLY")
+    monkeypatch.delenv("PROCTUI_FALLBACK")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     candidates = paths.state_candidates()
     assert candidates[0] == tmp_path / "proctui"

@@ -33,7 +33,7 @@ OWN = [tool.name for tool in BEYOND]
 @asynccontextmanager
 async def server(*options: str) -> AsyncIterator[ClientSession]:
     """A session with a server that got the bare environment such clients give."""
-    kept = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "PROCTUI_STATE_ONLY")
+    kept = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "PROCTUI_FALLBACK")
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "proctui", "mcp", *options],
@@ -154,27 +154,28 @@ async def test_the_client_and_strangers_are_refused_as_results() -> None:
         assert unknown["error"]["kind"] == "refused"
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "kind"),
-    [
-        ("inspect_process", {"pid": 4_000_000}, "no-such-process"),
-        ("inspect_process", {"pid": 0}, "bad-argument"),
-        ("inspect_process", {"pid": "12"}, "bad-argument"),
-        ("inspect_process", {}, "bad-argument"),
-        ("inspect_process", {"pid": 1, "colour": 1}, "bad-argument"),
-        ("plan_kill", {"pid": 1}, "bad-argument"),
-        ("nope", {}, "bad-argument"),
-        ("attach_debugger", {"pid": 1}, "bad-argument"),
-        ("read_output", {"name": "nobody"}, "bad-argument"),
-        ("start_process", {"command": [], "name": "x"}, "bad-argument"),
-        ("start_process", {"command": ["true"], "name": " "}, "bad-argument"),
-        ("start_process", {"command": ["/nonexistent/program"], "name": "x"}, "no-such-file"),
-    ],
-)
-async def test_failures_are_results(tool: str, arguments: dict[str, Any], kind: str) -> None:
+FAILURES: list[tuple[str, dict[str, Any], str]] = [
+    ("inspect_process", {"pid": 4_000_000}, "no-such-process"),
+    ("inspect_process", {"pid": 0}, "bad-argument"),
+    ("inspect_process", {"pid": "12"}, "bad-argument"),
+    ("inspect_process", {}, "bad-argument"),
+    ("inspect_process", {"pid": 1, "colour": 1}, "bad-argument"),
+    ("plan_kill", {"pid": 1}, "bad-argument"),
+    ("nope", {}, "bad-argument"),
+    ("attach_debugger", {"pid": 1}, "bad-argument"),
+    ("read_output", {"name": "nobody"}, "bad-argument"),
+    ("start_process", {"command": [], "name": "x"}, "bad-argument"),
+    ("start_process", {"command": ["true"], "name": " "}, "bad-argument"),
+    ("start_process", {"command": ["/nonexistent/program"], "name": "x"}, "no-such-file"),
+]
+
+
+async def test_failures_are_results() -> None:
     async with server() as session:
-        result = await ask(session, tool, **arguments)
-        assert result["error"]["kind"] == kind and result["error"]["message"]
+        for tool, arguments, kind in FAILURES:
+            result = await ask(session, tool, **arguments)
+            assert result["error"]["kind"] == kind, (tool, arguments, result)
+            assert result["error"]["message"]
 
 
 async def test_a_background_process_has_a_name_an_output_and_an_end() -> None:
@@ -280,7 +281,9 @@ def _speaker(process: subprocess.Popen[str]) -> Any:
             answer = json.loads(process.stdout.readline())
             if answer.get("id") == number:
                 assert "error" not in answer, answer
-                return answer["result"]
+                result = answer["result"]
+                assert "error" not in result.get("structuredContent", {}), result
+                return result
 
     return say
 
@@ -328,7 +331,7 @@ async def test_inside_a_session_that_session_is_used(tmp_path: Path) -> None:
         "from mcp import ClientSession, StdioServerParameters\n"
         "from mcp.client.stdio import stdio_client\n"
         "async def main():\n"
-        "  kept = ('XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'PROCTUI_STATE_ONLY')\n"
+        "  kept = ('XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'PROCTUI_FALLBACK')\n"
         "  child = subprocess.Popen(['sleep', '600'])\n"
         "  p = StdioServerParameters(command=sys.executable, args=['-m', 'proctui', 'mcp'],\n"
         "    env={n: os.environ[n] for n in kept})\n"
