@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -41,6 +42,8 @@ _ENDING = 8.0
 _MOST_LINES = 10_000
 _MOST_BYTES = 4 << 20
 _LONGEST_NAME = 80
+_DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""What we were started with: a watch raises its own limit, which is nothing for a job."""
 
 
 class _Running:
@@ -129,7 +132,8 @@ def _start(argv: list[str], name: str) -> _Running:
     )
     assert starter.stdin is not None and starter.stdout is not None
     try:
-        starter.stdin.write(json.dumps({"command": argv, "name": name}).encode() + b"\n")
+        request = {"command": argv, "name": name, "descriptors": _DESCRIPTORS}
+        starter.stdin.write(json.dumps(request).encode() + b"\n")
         starter.stdin.flush()
         answer = _answer(starter.stdout.fileno())
         error = answer.get("error")
@@ -151,10 +155,13 @@ def _failure(name: str, error: dict[str, Any]) -> ProctuiError:
 
 def _answer(descriptor: int) -> dict[str, Any]:
     deadline = time.monotonic() + _STARTING
+    # Not select(2): a watch holds a descriptor per process, so ours may lie above 1023.
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
     data = bytearray()
     while not data.endswith(b"\n"):
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        if left <= 0 or not poller.poll(left * 1000):
             raise TimedOut(f"it was not started within {_STARTING:.0f} s")
         chunk = os.read(descriptor, 65536)
         if not chunk:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from proctui import paths
 from proctui.model import Role
 from proctui.tools.context import looking
 from proctui.tools.results import ProcessRef, SessionRow, Sessions, Spawned, SpawnedProcess
@@ -17,16 +20,37 @@ __all__ = ["list_sessions", "list_spawned", "spawned_row", "strays_of"]
 
 
 def list_sessions() -> Sessions:
-    """Every session of this user, newest first; ``state`` is what the kernel says now."""
+    """The sessions of this user, newest first; ``state`` is what the kernel says now.
+
+    Live and orphaned ones wherever they are recorded, ended ones where new
+    sessions are recorded too.
+    """
     from proctui.awareness import registry
 
     found = registry.scan()
-    rows = [_row(session) for session in found.sessions]
+    ours = _own_directory() / "sessions"
+    rows = [
+        _row(session)
+        for session in found.sessions
+        if session.state != "ended"
+        or (session.directory is not None and session.directory.parent == ours)
+    ]
     result: dict[str, Any] = {"sessions": rows}
     warnings = [f"{problem.path}: {problem.reason}" for problem in found.problems]
     if warnings:
         result["warnings"] = warnings
     return cast(Sessions, result)
+
+
+def _own_directory() -> Path:
+    """The first state directory that can be written, whether it stands already or not."""
+    for candidate in paths.state_candidates():
+        standing = candidate
+        while not standing.exists() and standing != standing.parent:
+            standing = standing.parent
+        if os.access(standing, os.W_OK):
+            return candidate
+    return paths.fallback_state_dir()
 
 
 def _row(session: Session) -> SessionRow:

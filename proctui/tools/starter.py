@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import sys
 from typing import Any
@@ -28,6 +29,9 @@ def main() -> int:
     control, answers = _own_streams()
     try:
         request = json.loads(_line(control))
+        soft, hard = request["descriptors"]
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         job = _launch(request)
     except (ProctuiError, ValueError) as error:
         body = error.body() if isinstance(error, ProctuiError) else None
@@ -87,8 +91,9 @@ def _tell(answers: int, document: dict[str, Any]) -> None:
 
 def _gone(control: int, timeout: float) -> bool:
     """Whether the owner closed its end; what it may still write is of no interest."""
-    readable, _, _ = select.select([control], [], [], timeout)
-    return bool(readable) and not os.read(control, 65536)
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    return bool(poller.poll(timeout * 1000)) and not os.read(control, 65536)
 
 
 def _left(job: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -209,9 +210,11 @@ async def test_a_background_process_has_a_name_an_output_and_an_end() -> None:
 
         result = await until(ended)
         assert result["exit_status"] == 128 + signal.SIGTERM and result["ended"]
-        more = await ask(session, "start_process", name="web", command=["sh", "-c", "exit 7"])
+        more = await ask(session, "start_process", name="web", command="ulimit -n; exit 7")
         assert more["pid"] != pid
-        assert (await until(ended))["exit_status"] == 7
+        result = await until(ended)
+        assert result["exit_status"] == 7
+        assert result["lines"] == [str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])]
 
 
 async def _row(session: ClientSession, pid: int) -> Any:
