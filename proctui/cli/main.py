@@ -9,11 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
+from proctui.cli.quick import quick_stack
 from proctui.errors import ProctuiError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 __all__ = ["main"]
 
@@ -30,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _prepare_streams()
         try:
-            status = _run(arguments)
+            quick = quick_stack(arguments)
+            status = _run(arguments) if quick is None else quick
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 0
         except ProctuiError as error:

@@ -10,18 +10,15 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import re
 import select
-from pathlib import Path
 
 from proctui.errors import AccessDenied, BadArgument, NoSuchProcess, NotSupported, check_pid
+from proctui.ident import Identity
 from proctui.machine import stat
-from proctui.model import Identity
 
 __all__ = ["alive", "boot_id", "has_pidfs", "identify", "own", "parse_target", "pidns", "pin"]
 
 _NO_PIDFD = (errno.ENOSYS, errno.EPERM)
-_TARGET = re.compile(r"([0-9]{1,10})(?:([:@])([0-9]{1,20}))?", re.ASCII)
 
 
 @functools.cache
@@ -155,7 +152,7 @@ def identify(pid: int) -> Identity:
 
 
 def _identify_by_start(pid: int) -> Identity:
-    if not Path("/proc/self").exists():
+    if not os.access("/proc/self", os.F_OK):
         return _identify_portably(pid)
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -224,7 +221,9 @@ def parse_target(text: str) -> tuple[int, Identity | None]:
 
     The identity is ``None`` for a bare pid.  Raises :class:`BadArgument`.
     """
-    match = _TARGET.fullmatch(text)
+    import re  # a look at one process needs none, and shall start at once
+
+    match = re.fullmatch(r"([0-9]{1,10})(?:([:@])([0-9]{1,20}))?", text, re.ASCII)
     if match is None:
         raise BadArgument(
             f"{text[:80]!r} is no process: it must be a PID, PID:INODE or PID@TICKS",

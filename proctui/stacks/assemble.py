@@ -6,50 +6,19 @@ import signal
 from typing import Any
 
 from proctui.errors import NoSuchProcess
+from proctui.ident import Identity
 from proctui.machine import identity as identities
-from proctui.model import Identity
 from proctui.stacks import catalogue, kernel, names, trace
 from proctui.stacks.calls import Wait, interpret
+from proctui.stacks.preflight import Preflight
 from proctui.stacks.pyspy import Dump, PyThread
 from proctui.stacks.trace import StackTrace
 from proctui.units import human_seconds
 
-__all__ = ["Preflight", "assemble", "preflight", "wait_words"]
+__all__ = ["after_check", "assemble", "wait_words"]
 
 GIL_INTERVAL = 0.0051
 """A thread that wants the GIL sleeps at most the switch interval, 5 ms (sys.setswitchinterval)."""
-
-
-class Preflight:
-    """A process before it is looked into: its state decides what may be tried."""
-
-    def __init__(self, identity: Identity, first: kernel.ProcessLook | None) -> None:
-        self.identity = identity
-        self.pid = identity.pid
-        self.first = first
-        self.full: kernel.ProcessLook | None = None
-        self.attempts = 1
-        self.remarks: list[str] = []
-
-    @property
-    def state(self) -> str:
-        return self.first.state if self.first else ""
-
-    @property
-    def never_python(self) -> bool:
-        """A zombie or a kernel thread has no frames to dump."""
-        return self.first is not None and (self.first.kernel or self.state in ("Z", "X"))
-
-    def look(self) -> kernel.ProcessLook | None:
-        """The threads with what is gated too, read once; ``None`` where there is no /proc."""
-        if self.first is not None and self.full is None:
-            self.full = kernel.look(self.pid)
-        return self.full
-
-
-def preflight(pid: int, identity: Identity) -> Preflight:
-    """Read the state that decides how a process may be looked at."""
-    return Preflight(identity, kernel.glance(pid) if kernel.available() else None)
 
 
 def assemble(before: Preflight, dump: Dump, *, all_threads: bool = True) -> StackTrace:

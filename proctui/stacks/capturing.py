@@ -9,13 +9,16 @@ a thread that is blocked writing would see its write cut short.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from proctui.errors import NoSuchProcess, ToolMissing, check_pid
+from proctui.ident import Identity
 from proctui.machine.identity import identify
-from proctui.model import Identity
 from proctui.stacks import pyspy, tooling
-from proctui.stacks.assemble import Preflight, assemble, preflight
-from proctui.stacks.trace import StackTrace
+from proctui.stacks.preflight import Preflight, preflight
+
+if TYPE_CHECKING:
+    from proctui.stacks.trace import StackTrace
 
 __all__ = ["DUMP_TIMEOUT", "capture", "capture_many"]
 
@@ -54,6 +57,8 @@ def capture(
             before, native=bool(native), locals=locals, insist=insisted, timeout=timeout
         )
         if paused is not None:
+            from proctui.stacks.assemble import assemble
+
             return assemble(before, paused, all_threads=all_threads)
     found: list[StackTrace] = []
     _capture([before], found.append, all_threads=all_threads, locals=locals, timeout=timeout)
@@ -102,16 +107,23 @@ def _capture(
     timeout: float,
 ) -> None:
     """Nonblocking dumps; whatever can't have Python frames is taken at once."""
+
+    def put(one: Preflight, dump: pyspy.Dump) -> None:
+        # Imported while the first tools run: what starts them shall not wait for it.
+        from proctui.stacks.assemble import assemble
+
+        take(assemble(one, dump, all_threads=all_threads))
+
     gone: NoSuchProcess | None = None
     jobs: list[tuple[object, list[str]]] = []
     for one in wanted:
         if one.never_python:
-            take(assemble(one, pyspy.Dump(), all_threads=all_threads))
+            put(one, pyspy.Dump())
             continue
         try:
             jobs.append((one, pyspy.dump_argv(one.pid, locals=locals)))
         except ToolMissing as error:
-            take(assemble(one, pyspy.Dump(error=error), all_threads=all_threads))
+            put(one, pyspy.Dump(error=error))
     again: list[tuple[object, list[str]]] = []
 
     def done(key: object, outcome: tooling.Outcome) -> None:
@@ -123,11 +135,13 @@ def _capture(
             again.append((key, pyspy.dump_argv(key.pid, locals=locals)))
             return
         try:
-            take(assemble(key, dump, all_threads=all_threads))
+            put(key, dump)
         except NoSuchProcess as error:
             gone = error
 
     def look() -> None:
+        import proctui.stacks.assemble  # noqa: F401 - while the tools run
+
         for one in wanted[: tooling.width()]:
             one.look()
 

@@ -25,7 +25,8 @@ from proctui.errors import (
 from proctui.machine.identity import identify
 from proctui.model import Identity, Role
 from proctui.stacks import kernel
-from proctui.stacks.assemble import Preflight, after_check
+from proctui.stacks.assemble import after_check
+from proctui.stacks.preflight import Preflight
 from proctui.stacks.tooling import find_tool
 from proctui.text import sanitize
 

@@ -9,7 +9,6 @@ nothing at all (a running thread and a denied one look the same).
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess
@@ -195,7 +194,7 @@ def look(pid: int, *, gated: bool = True) -> ProcessLook:
 
 def available() -> bool:
     """Whether this system has a Linux ``/proc``."""
-    return Path("/proc/self/task").is_dir()
+    return os.access("/proc/self/task", os.F_OK)
 
 
 def glance(pid: int) -> ProcessLook:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from proctui.errors import AccessDenied, NoSuchProcess
+from proctui.ident import Identity
 from proctui.machine.identity import identify
 from proctui.machine.stat import CLOCK_TICKS
-from proctui.model import Identity
 from proctui.stacks import kernel
 from proctui.stacks.capturing import capture_many
 from proctui.stacks.kernel import ProcessLook

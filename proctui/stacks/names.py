@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from proctui.model import ProcInfo
-from proctui.redact import redact_argv
 from proctui.text import sanitize
+
+if TYPE_CHECKING:
+    from proctui.model import ProcInfo
 
 __all__ = ["label", "label_of", "label_of_pid", "read_argv", "read_environ"]
 
@@ -93,6 +95,8 @@ def _words(path: str) -> list[str]:
 
 def read_argv(pid: int) -> tuple[str, ...]:
     """The argument vector now, sanitised and redacted; empty where it can't be read."""
+    from proctui.redact import redact_argv
+
     words = _words(f"/proc/{pid}/cmdline")
     return redact_argv(words) if words != [""] else ()
 
@@ -109,4 +113,9 @@ def read_environ(pid: int) -> dict[str, str]:
 
 def label_of_pid(pid: int) -> str | None:
     """:func:`label` for a living process, read from ``/proc``."""
-    return label_of(read_argv(pid), read_environ(pid))
+    found = label_of(_words(f"/proc/{pid}/cmdline"), read_environ(pid))
+    if found is None:
+        return None
+    from proctui.redact import redact_text
+
+    return redact_text(found)

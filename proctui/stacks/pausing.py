@@ -14,8 +14,8 @@ import time
 
 from proctui.errors import NoSuchProcess, RefusedError, ToolMissing
 from proctui.stacks import kernel, native, pyspy, tooling
-from proctui.stacks.assemble import Preflight
 from proctui.stacks.calls import interpret
+from proctui.stacks.preflight import Preflight
 from proctui.stacks.pyspy import Dump
 
 __all__ = ["PauseWatch", "capture_paused", "why_not_pause"]

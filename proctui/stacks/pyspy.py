@@ -5,9 +5,7 @@ py-spy ends with status 1 whatever went wrong, so its stderr is read.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -78,6 +76,8 @@ def dump_argv(
 
 def parse(out: bytes) -> list[PyThread]:
     """The threads of a dump; raises :class:`ValueError` for what is no dump."""
+    import json
+
     threads = json.loads(out)
     if not isinstance(threads, list):
         raise ValueError("py-spy's dump is a list of threads")
@@ -162,6 +162,8 @@ def read_dump(pid: int, outcome: Outcome) -> Dump:
             return Dump(note="py-spy's answer could not be read", transient=True)
     if outcome.status is None:
         return Dump(note="py-spy took too long and was ended")
+    import re
+
     text = outcome.err
     if outcome.status == 127 and not text.strip():
         return Dump(error=missing())

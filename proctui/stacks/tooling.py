@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import selectors
-import shutil
+import stat
 import subprocess
 import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import IO, NamedTuple
 
 __all__ = ["Outcome", "end_all", "find_tool", "run_many", "run_tool", "width"]
@@ -36,10 +35,19 @@ class Outcome(NamedTuple):
 
 def find_tool(name: str) -> str | None:
     """The program beside our interpreter (a venv's), else on PATH."""
-    beside = Path(sys.executable).with_name(name)
-    if beside.is_file() and os.access(beside, os.X_OK):
-        return str(beside)
-    return shutil.which(name)
+    beside = os.path.join(sys.executable.rpartition("/")[0], name)
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    for path in (beside, *(os.path.join(folder, name) for folder in folders if folder)):
+        if _is_program(path):
+            return path
+    return None
+
+
+def _is_program(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK)
+    except OSError:
+        return False
 
 
 def width() -> int:

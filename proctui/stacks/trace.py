@@ -112,7 +112,6 @@ def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
         lines += _frames(thread)
     if omitted:
         lines.append(f"… {omitted} more threads")
-    lines += [f"! {warning}" for warning in result["warnings"]]
     for other in result.get("processes", ())[1:]:
         lines += ["", other["text"]]
     return "\n".join(lines)
