@@ -79,6 +79,7 @@ class Classifier:
         self._young: dict[Key, tuple[int, float]] = {}
         self._now = 0.0
         self._terminals: set[int] = set()
+        self._number_lost = False
         self._cgroup: frozenset[int] = frozenset()
         self._truth = truth
         self._all_due = True
@@ -173,7 +174,7 @@ class Classifier:
         due = set(procs) if self._all_due else set(touched)
         self._all_due = False
         due |= self._ask_again(procs, snapshot.boottime)
-        self._note_terminal(procs)
+        self._note_leader(procs)
         if cgroup != self._cgroup:
             due |= (cgroup ^ self._cgroup) & procs.keys()
             self._cgroup = cgroup
@@ -234,8 +235,9 @@ class Classifier:
         self._now = boottime
         return due
 
-    def _note_terminal(self, procs: Mapping[int, Proc]) -> None:
-        """The job's terminals: the recorded one and those its leader has had."""
+    def _note_leader(self, procs: Mapping[int, Proc]) -> None:
+        """The job's terminals, the recorded one and those its leader has had; and whether the
+        leader's number is somebody else's, whose group and session then bear it."""
         if self._truth is None:
             return
         session = self._truth.session
@@ -243,7 +245,11 @@ class Classifier:
             self._terminals.add(session.tty)
         leader = session.leader
         row = None if leader is None else procs.get(leader.pid)
-        if leader is not None and row is not None and row.tty and row.identity.same(leader):
+        if leader is None or row is None:
+            return
+        if not row.identity.same(leader):
+            self._number_lost = True
+        elif row.tty:
             self._terminals.add(row.tty)
 
     def _gather(self, procs: Mapping[int, Proc], due: set[int], wall: float) -> set[int]:
@@ -381,7 +387,7 @@ class Classifier:
             record = self._marked(session, proc)
             if record is not None:
                 return record
-        group = evidence.in_managed_group(session, proc)
+        group = None if self._number_lost else evidence.in_managed_group(session, proc)
         if group is not None:
             return self.lineage.latch(proc.identity, "group", (group,))
         return None

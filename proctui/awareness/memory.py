@@ -14,17 +14,12 @@ import contextlib
 import fcntl
 import json
 import os
-import re
-import time
 from typing import Any
 
 __all__ = ["Published", "locate", "read", "search"]
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8
 _LIMIT = 64 << 20
-_SESSION = re.compile(r"/memfd:proctui-([0-9a-f]{32})-session \(deleted\)")
-_TABLE_SECONDS = 1.0
-_table: tuple[float, dict[str, list[int]]] = (float("-inf"), {})
 _places: dict[tuple[int, str], str] = {}
 
 
@@ -136,24 +131,17 @@ def locate(pid: int, session_id: str, part: str) -> tuple[str, int] | None:
 def search(session_id: str) -> list[int]:
     """Pids that publish knowledge of this session: for when its files are no help.
 
-    Every process of ours is asked, so this is slow (50 µs each); the answer
-    is kept for a second.
+    Every process of ours is asked, so this is slow (50 µs each).
     """
-    global _table
-    if time.monotonic() - _table[0] > _TABLE_SECONDS:
-        _table = (time.monotonic(), _everybody())
-    return _table[1].get(session_id, [])
-
-
-def _everybody() -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+    wanted = f"/memfd:{_name(session_id, 'session')} (deleted)"
+    found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         with contextlib.suppress(OSError):
             for name in os.listdir(f"/proc/{entry}/fd"):
                 with contextlib.suppress(OSError):
-                    match = _SESSION.fullmatch(os.readlink(f"/proc/{entry}/fd/{name}"))
-                    if match is not None:
-                        found.setdefault(match[1], []).append(int(entry))
+                    if os.readlink(f"/proc/{entry}/fd/{name}") == wanted:
+                        found.append(int(entry))
+                        break
     return found

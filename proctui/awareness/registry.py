@@ -224,6 +224,8 @@ def judge(session: Session) -> Session:
         return replace(session, state="ended", owner_alive=False)
     if session.pidns != kernel.pidns():
         return replace(session, foreign=True)
+    if session.state == "ended" and not session.owner_alive:
+        return session
     if session.leader is None:
         return replace(session, state="live" if session.owner_alive else "ended")
     if kernel.alive(session.leader):
