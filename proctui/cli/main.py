@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _prepare_streams()
         try:
-            quick = quick_stack(arguments)
+            quick = quick_stack(arguments, leave=argv is None)
             status = _run(arguments) if quick is None else quick
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 0

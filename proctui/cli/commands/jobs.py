@@ -13,6 +13,8 @@ from proctui.errors import BadArgument, NotSupported, ProctuiError
 
 __all__ = ["dashboard", "demo", "fence", "run", "watch"]
 
+ENDED_BY_US = 124
+"""The watchdog ended the command, as timeout(1) has it."""
 OWN_TROUBLE = 125
 """proctui itself failed, so the command was not run (as env(1) and nice(1) do)."""
 
@@ -28,10 +30,11 @@ def dashboard(args: Namespace) -> int:
 def run(args: Namespace) -> int:
     """The command's own exit status; 125 where proctui could not run it."""
     command = _command(args)
-    return _transparent(lambda: _run(args, command))
+    hangs = _hang_options(args)
+    return _transparent(lambda: _run(args, command, hangs))
 
 
-def _run(args: Namespace, command: list[str]) -> int:
+def _run(args: Namespace, command: list[str], hangs: dict[str, Any]) -> int:
     from proctui import config
     from proctui.jobs.launch import launch
     from proctui.jobs.options import Options
@@ -54,7 +57,7 @@ def _run(args: Namespace, command: list[str]) -> int:
             strays=args.strays or wishes.run.strays,
             before_exec=before_exec,
             fenced=args.fence,
-            **_hang_options(args),
+            **hangs,
         ),
     )
     if not shown:
@@ -63,9 +66,39 @@ def _run(args: Namespace, command: list[str]) -> int:
         return run_plain(job)
     from proctui.tui.start import run_dashboard
 
-    return run_dashboard(
+    said: list[str] = []
+    watchdog = _guard_beside(job, args, said)
+    status = run_dashboard(
         session_id=job.session_id, job=job, on_quit=args.on_quit or wishes.dashboard.on_quit
     )
+    sys.stderr.write("".join(said))
+    return ENDED_BY_US if watchdog is not None and watchdog.ended else status
+
+
+def _guard_beside(job: Any, args: Namespace, said: list[str]) -> Any:
+    """A watchdog for the time of the dashboard; what it says waits until the screen is ours."""
+    if args.hang_after is None:
+        return None
+    import threading
+
+    from proctui.jobs.watchdog import Watchdog
+
+    watchdog = Watchdog(
+        job,
+        args.hang_after,
+        then=args.then or "report",
+        artifacts=args.artifacts,
+        tell=said.append,
+    )
+    never = threading.Event()
+
+    def watch_over() -> None:
+        while job.poll() is None:
+            watchdog.check()
+            never.wait(watchdog.period)
+
+    threading.Thread(target=watch_over, name="watchdog", daemon=True).start()
+    return watchdog
 
 
 def _hang_options(args: Namespace) -> dict[str, Any]:
@@ -73,6 +106,12 @@ def _hang_options(args: Namespace) -> dict[str, Any]:
         if args.then or args.artifacts:
             raise BadArgument("--then and --artifacts need --hang-after S")
         return {}
+    if not args.hang_after > 0:
+        raise BadArgument("--hang-after needs a number of seconds above 0")
+    if args.artifacts is not None:
+        from proctui.jobs.watchdog import prepare
+
+        prepare(args.artifacts)
     return {
         "hang_after": args.hang_after,
         "hang_then": args.then or "report",
@@ -85,7 +124,14 @@ def demo(args: Namespace) -> int:
     _need_terminal()
     from proctui.jobs.demo import run_demo
 
-    return run_demo()
+    return run_demo(_show_demo)
+
+
+def _show_demo(job: Any) -> int:
+    # Only now: the job has to be started before Textual is imported.
+    from proctui.tui.start import run_dashboard
+
+    return run_dashboard(session_id=job.session_id, job=job, on_quit="end")
 
 
 def watch(args: Namespace) -> int:
