@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 
 from proctui import paths
 from proctui.awareness.view import View
 from proctui.tui.background import in_thread
-from proctui.tui.cells import exit_text
+from proctui.tui.cells import status_text
 from proctui.tui.feed import Feed
 from proctui.tui.options import Options
 from proctui.tui.screens.main import MainScreen
@@ -24,12 +25,31 @@ from proctui.tui.themes import DEFAULT, THEMES, role_defaults
 __all__ = ["ProctuiApp", "run_dashboard"]
 
 
+def _actions() -> type[Provider]:
+    from proctui.tui.providers import ActionProvider
+
+    return ActionProvider
+
+
+def _panes() -> type[Provider]:
+    from proctui.tui.providers import PaneProvider
+
+    return PaneProvider
+
+
+def _processes() -> type[Provider]:
+    from proctui.tui.providers import ProcessProvider
+
+    return ProcessProvider
+
+
 class ProctuiApp(App[int]):
     """One dashboard; what it shows comes from ``options.watch``."""
 
     TITLE = "proctui"
     ENABLE_COMMAND_PALETTE = True
     ESCAPE_TO_MINIMIZE = False
+    COMMANDS = App.COMMANDS | {_actions, _panes, _processes}
     CSS_PATH = sorted(str(path) for path in paths.styles_dir().glob("*.tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", show=False, priority=True, system=True),
@@ -91,7 +111,7 @@ class ProctuiApp(App[int]):
         status = self.exit_status(view)
         if view.leader_alive and status is None:
             return "live"
-        ended = "ended" if status is None else exit_text(status)
+        ended = status_text(status)
         return f"{ended} · orphaned" if view.job else ended
 
     def capture_files(self, view: View | None) -> dict[str, Path]:

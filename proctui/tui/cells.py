@@ -20,7 +20,18 @@ from proctui.tui.query import command_of
 from proctui.tui.rows import Line
 from proctui.units import human_bytes, human_seconds
 
-__all__ = ["GLYPHS", "Column", "Marks", "Run", "age_text", "columns_for", "exit_text", "fit", "row"]
+__all__ = [
+    "GLYPHS",
+    "Column",
+    "Marks",
+    "Run",
+    "age_text",
+    "columns_for",
+    "exit_text",
+    "fit",
+    "row",
+    "status_text",
+]
 
 Run = tuple[str, str]
 """Text and the name of its style."""
@@ -156,6 +167,15 @@ def exit_text(code: int | None) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+
+
+def status_text(status: int | None) -> str:
+    """A command's exit status as a shell shows it: ``exit 3``, ``exit 143 SIGTERM``."""
+    if status is None:
+        return "ended"
+    if 128 < status < 193:
+        return f"exit {status} {exit_text(128 - status)}"
+    return f"exit {status}"
 
 
 _STATES = {"R": "good", "D": "bad", "Z": "warn", "T": "warn", "t": "warn", "X": "dim"}

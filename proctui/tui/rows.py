@@ -304,9 +304,9 @@ class _Walk:
                 if at_top:
                     stack.append((entries[at], "", ""))
                 elif at == len(entries) - 1:
-                    stack.append((entries[at], before + "└─ ", before + "   "))
+                    stack.append((entries[at], before + "└ ", before + "  "))
                 else:
-                    stack.append((entries[at], before + "├─ ", before + "│  "))
+                    stack.append((entries[at], before + "├ ", before + "│ "))
 
         push(pids, tombs, prefix, top)
         while stack:

@@ -116,8 +116,8 @@ def _afterwards(job: Any, status: int) -> int:
         say(f"the job goes on as session {short}; `proctui` shows it again")
         return status
     trouble = job.status().get("error")
-    if trouble:
-        say(str(trouble))
+    if isinstance(trouble, dict):
+        say(str(trouble.get("message")))
     return int(ended)
 
 

@@ -41,9 +41,6 @@ class MoveActions(PaneScreen):
         else:
             self.active_pane.move_sideways(8 * step)
 
-    def inspector_shown(self) -> None:
-        """The inspector shows another tab or process: read what it needs."""
-
     def action_next_pane(self, step: int) -> None:
         if self.prompt.display:
             self.prompt.finish(None)
@@ -165,6 +162,3 @@ class MoveActions(PaneScreen):
             pane.set_filter("")
         elif self.active != "processes":
             self.activate("processes")
-
-    def back_to_now(self) -> None:
-        """Leave the past."""

@@ -135,6 +135,18 @@ class PaneScreen(Screen[None]):
         pane.focus(scroll_visible=False)
         self.context_changed()
 
+    def show_view(self, view: View) -> None:
+        """Give every pane its part of the newest moment."""
+
+    def show_panes(self, view: View) -> None:
+        """Give every pane its part of any moment."""
+
+    def back_to_now(self) -> None:
+        """Leave the past."""
+
+    def inspector_shown(self) -> None:
+        """The inspector shows another tab or process: read what it needs."""
+
     def context_changed(self) -> None:
         """Show in the footer what applies now."""
         self.footer.show(self.context())

@@ -13,6 +13,7 @@ from proctui.tui.actions.debugging import DebugActions
 from proctui.tui.actions.killing import KillActions
 from proctui.tui.actions.logs import LogActions
 from proctui.tui.actions.moving import MoveActions
+from proctui.tui.actions.timing import TimeActions
 from proctui.tui.bindings import KEYS, applies, to_bindings
 from proctui.tui.feed import Feed, Tick
 from proctui.tui.trends import Trends, job_sums
@@ -26,7 +27,9 @@ __all__ = ["MainScreen"]
 _KEY_OF_ACTION = {key.action.partition("(")[0]: key for key in KEYS}
 
 
-class MainScreen(DebugActions, MoveActions, ArrangeActions, KillActions, LogActions, Screen[None]):
+class MainScreen(
+    TimeActions, DebugActions, MoveActions, ArrangeActions, KillActions, LogActions, Screen[None]
+):
     """Wires feed, panes and actions; shows, but samples nothing."""
 
     BINDINGS = to_bindings()
@@ -86,6 +89,7 @@ class MainScreen(DebugActions, MoveActions, ArrangeActions, KillActions, LogActi
             self.view = view
             self.show_view(view)
         self.header_line.show(self.header_facts(view))
+        self._tell_end(view)
         if first:
             self.run_worker(
                 self.follow_output(),
@@ -98,10 +102,33 @@ class MainScreen(DebugActions, MoveActions, ArrangeActions, KillActions, LogActi
             self.dashboard.settled()
 
     _slowed = 1
+    _ended = False
+
+    def _tell_end(self, view: View) -> None:
+        """Tell once that the job ended, and how."""
+        if self._ended or view.session is None:
+            return
+        status = self.dashboard.exit_status(view)
+        if status is None and (view.leader_alive or self.dashboard.options.job is not None):
+            return
+        self._ended = True
+        job = self.dashboard.options.job
+        trouble = job.status().get("error") if job is not None else None
+        trouble = trouble.get("message") if isinstance(trouble, dict) else trouble
+        text = f"{view.session.label}: {self.dashboard.job_state(view)}"
+        if trouble:
+            text += f"\n{trouble}"
+        if view.strays:
+            text += f"\n{len(view.strays)} of its processes live on as strays: e ends them"
+        self.say(text, title="The job ended", severity="error" if status else "information")
 
     def show_view(self, view: View) -> None:
         """Give every pane its part of a moment."""
-        self.trends = Trends(view.history)
+        self.trends = Trends(view.history, zoom=self.zoom_ticks)
+        self.show_panes(view)
+
+    def show_panes(self, view: View) -> None:
+        """The same with the trends as they are."""
         self.processes.update_view(view, self.trends)
         self.cpu.update_view(view, self.trends)
         self.memory.update_view(view, self.trends)
@@ -125,7 +152,7 @@ class MainScreen(DebugActions, MoveActions, ArrangeActions, KillActions, LogActi
             note = "kills blocked"
         elif view.warnings and not note:
             note = f"{len(view.warnings)} warnings"
-        mode = "past" if self.in_past else "paused" if self.paused else ""
+        mode = self.moment_text() or ("paused" if self.paused else "")
         elapsed = None
         if session is not None:
             elapsed = snapshot.boottime - session.created.boottime
@@ -167,6 +194,10 @@ class MainScreen(DebugActions, MoveActions, ArrangeActions, KillActions, LogActi
         if self.live is not None:
             self.header_line.show(self.header_facts(self.live))
 
+    def tell_time(self) -> None:
+        if self.live is not None:
+            self.header_line.show(self.header_facts(self.live))
+
     def action_palette(self) -> None:
         self.app.action_command_palette()
 
@@ -195,6 +226,9 @@ class MainScreen(DebugActions, MoveActions, ArrangeActions, KillActions, LogActi
         self.call_after_refresh(self._shown_again)
 
     def _shown_again(self) -> None:
+        size = self.log_pane.size
+        if self.dashboard.options.job is not None and size.width > 1 and size.height:
+            self.dashboard.options.job.resize(size.width - 1, size.height)
         if self.view is not None:
             self.show_view(self.view)
             self.context_changed()

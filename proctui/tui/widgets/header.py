@@ -32,7 +32,7 @@ class HeaderFacts:
 
 def header_runs(facts: HeaderFacts, width: int) -> Runs:
     """The line for a width: what matters least goes first where room is short."""
-    left: list[Run] = [(" proctui ", "title")]
+    left: list[Run] = [(" proctui ", "title")] if width >= 60 else []
     if facts.job is None:
         left += [(" no job: looking only ", "strong")]
     else:
@@ -45,14 +45,15 @@ def header_runs(facts: HeaderFacts, width: int) -> Runs:
     if facts.note:
         left += [(f" {facts.note} ", "warn")]
     middle: list[list[Run]] = []
-    noun = "process" if facts.processes == 1 else "processes"
-    middle.append([(f"{facts.processes:>4}", "figure"), (f" {noun}", "dim")])
+    narrow = width < 110
+    noun = "proc" if narrow else "process" if facts.processes == 1 else "processes"
+    middle.append([(f"{facts.processes:>{3 if narrow else 4}}", "figure"), (f" {noun}", "dim")])
     if facts.job is not None:
         noun = "stray " if facts.strays == 1 else "strays"
         style = "stray" if facts.strays else "dim"
         middle.append([(f"{facts.strays:>3} {noun}", style)])
     middle.append([("CPU ", "dim"), (f"{human_percent(facts.cpu):>5} %", "figure")])
-    middle.append([("MEM ", "dim"), (f"{human_bytes(facts.memory):>6}", "figure")])
+    middle.append([("MEM ", "dim"), (f"{human_bytes(facts.memory):>5}", "figure")])
     if facts.elapsed is not None:
         middle.append([(f"{human_seconds(facts.elapsed):>6}", "figure")])
     own = [
@@ -66,10 +67,10 @@ def header_runs(facts: HeaderFacts, width: int) -> Runs:
     room -= _cells(own)
     shown: list[Run] = []
     for part in middle:
-        size = _cells(part) + 3
+        size = _cells(part) + (1 if narrow else 3)
         if size > room:
             break
-        shown += [("   ", ""), *part]
+        shown += [(" " if narrow else "   ", ""), *part]
         room -= size
     gap = max(0, width - _cells(left) - _cells(shown) - _cells(own))
     return (*left, *shown, (" " * gap, ""), *own)

@@ -9,6 +9,7 @@ from textual.message import Message
 
 from proctui.awareness.view import View
 from proctui.model import Identity
+from proctui.stacks.names import label
 from proctui.tui.cells import Column, Marks, columns_for, fit, row
 from proctui.tui.query import Query, command_of
 from proctui.tui.rows import SORTS, Key, Line, Outline
@@ -52,6 +53,7 @@ class ProcessTree(LineView):
         self._born: dict[Key, float] = {}
         self._marks = Marks()
         self._sparks = False
+        self._labels: dict[Key, tuple[object, str | None]] = {}
 
     # Data
 
@@ -215,7 +217,26 @@ class ProcessTree(LineView):
         identity = self.identity_of(line)
         history = trends.cpu_of(identity, 20) if identity is not None and self._sparks else ()
         fresh = line.key in self._born
+        if line.tomb is None:
+            self._label(view, line)
         return row(view, line, self._columns, history, self._marks, total, fresh)
+
+    def _label(self, view: View, line: Line) -> None:
+        """Call a process by what it does, where its arguments tell."""
+        info = view.info(line.pid)
+        cmdline = info.cmdline if info is not None else None
+        if self._labels.get(line.key, (None, None))[0] is cmdline:
+            return
+        found = label(info) if info is not None else None
+        self._labels[line.key] = (cmdline, found)
+        if (self._marks.names or {}).get(line.key) != found:
+            names = dict(self.names)
+            if found:
+                names[line.key] = found
+            else:
+                names.pop(line.key, None)
+            self.names = names
+            self._renew_marks()
 
     def _total(self, view: View, line: Line) -> tuple[float, int]:
         procs = view.snapshot.procs
