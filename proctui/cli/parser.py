@@ -247,7 +247,6 @@ def _debug(commands: _Commands) -> None:
         "recording:replay",
         "the dashboard on a recording",
         "replay run.rec",
-        as_json=False,
     )
     replay.add_argument("file", metavar="FILE")
 

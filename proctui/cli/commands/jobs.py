@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
 from proctui.cli.output import print_error
+from proctui.cli.terminal import has_screen, need_screen
 from proctui.errors import BadArgument, NotSupported, ProctuiError
 
 __all__ = ["dashboard", "demo", "fence", "run", "watch"]
@@ -21,7 +21,7 @@ OWN_TROUBLE = 125
 
 def dashboard(args: Namespace) -> int:
     """The dashboard of the one session there is, of a picked one, or of the machine."""
-    _need_terminal()
+    need_screen()
     from proctui.tui.start import run_dashboard
 
     return run_dashboard()
@@ -40,7 +40,7 @@ def _run(args: Namespace, command: list[str], hangs: dict[str, Any]) -> int:
     from proctui.jobs.options import Options
 
     wishes = config.load()
-    shown = not args.no_tui and _has_screen()
+    shown = not args.no_tui and has_screen()
     before_exec: Callable[[], None] | None = None
     if args.fence:
         from proctui.jobs import fence as wall
@@ -121,7 +121,7 @@ def _hang_options(args: Namespace) -> dict[str, Any]:
 
 def demo(args: Namespace) -> int:
     """The playground with the dashboard on it; whatever happens, nothing stays behind."""
-    _need_terminal()
+    need_screen()
     from proctui.jobs.demo import run_demo
 
     return run_demo(_show_demo)
@@ -139,7 +139,7 @@ def watch(args: Namespace) -> int:
     from proctui.awareness.targets import resolve
 
     target = resolve(args.target)
-    _need_terminal()
+    need_screen()
     from proctui.tui.start import run_dashboard
 
     return run_dashboard(watch=target)
@@ -198,22 +198,3 @@ def _transparent(start: Callable[[], int]) -> int:
 
         report(error, as_json=False)
     return OWN_TROUBLE
-
-
-def _has_screen() -> bool:
-    """A dashboard draws on stderr and reads keys from ``/dev/tty``."""
-    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-        return False
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
-
-
-def _need_terminal() -> None:
-    if not _has_screen():
-        raise NotSupported(
-            "the dashboard needs a terminal, and there is none here",
-            "`proctui tree`, `proctui sessions` and `proctui run --no-tui` work without",
-        )
