@@ -71,21 +71,26 @@ def _moved(pid: int) -> int | None:
 class Progress:
     """Remembers since when nothing has moved.
 
-    A process that was born since counts with all it did; that alone is no
+    ``longest_gap`` are the seconds between two checks that still count.  A
+    process that was born since counts with all it did; that alone is no
     progress, or a loop around ``sleep 1`` would look alive for ever.
     """
 
-    def __init__(self, look: Callable[[], Sight]) -> None:
+    def __init__(self, look: Callable[[], Sight], longest_gap: float = 5.0) -> None:
         self._look = look
+        self.longest_gap = longest_gap
         self.since = look()
         self.now = self.since
 
     def check(self) -> float:
         """Seconds for which nothing has moved by now."""
-        self.now = now = self._look()
+        before, self.now = self.now, self._look()
+        now = self.now
         elapsed = now.at - self.since.at
         if (
-            now.output != self.since.output
+            # We were stopped or starved ourselves: what the job did meanwhile is not known.
+            now.at - before.at > self.longest_gap
+            or now.output != self.since.output
             or _grown(self.since.cpu, now.cpu) > CPU_TRICKLE * elapsed + 0.1
             or _grown(self.since.moved, now.moved) > IO_TRICKLE * elapsed + 1024
         ):

@@ -52,7 +52,7 @@ class Watchdog:
         self.found: dict[str, Any] | None = None
         self.ended = False
         self.count = 0
-        self._progress = Progress(self._see)
+        self._progress = Progress(self._see, longest_gap=3 * self.period + 1.0)
         self._first: list[Any] | None = None
         self._thread: threading.Thread | None = None
         self._reported = False
@@ -67,9 +67,11 @@ class Watchdog:
 
     def check(self) -> None:
         """Look whether the job got on; begin a look at its stacks where it did not."""
-        if self.job.poll() is not None or (self._thread is not None and self._thread.is_alive()):
+        if self.job.poll() is not None:
             return
         quiet = self._progress.check()
+        if self._thread is not None and self._thread.is_alive():
+            return
         if quiet == 0.0:
             self._first, self._reported = None, False
         elif self._reported:
@@ -101,20 +103,26 @@ class Watchdog:
     def _look_first(self) -> None:
         from proctui.stacks import capture_many
 
-        self._first = capture_many(self._progress.now.pids)
+        since = self._progress.since
+        first = capture_many(self._progress.now.pids)
+        if self._progress.since is since:
+            self._first = first
 
     def _conclude(self) -> None:
         from proctui import stacks
 
-        pids = self._progress.now.pids
+        since, pids = self._progress.since, self._progress.now.pids
         second = stacks.capture_many(pids)
         if _moved(self._first or [], second):
             self._progress.reset()
             self._first = None
             return
         verdict = stacks.find_hangs(pids, min(_LOOK_SECONDS, self.seconds), descendants=False)
+        if self._progress.since is not since or self.job.poll() is not None:
+            # It went on while we looked.
+            return
         traces = verdict.get("stacks") or second
-        quiet = time.monotonic() - self._progress.since.at
+        quiet = time.monotonic() - since.at
         self.count += 1
         self._reported = True
         self.found = {

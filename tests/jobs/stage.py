@@ -64,11 +64,15 @@ def ended(state: Path) -> bool:
 
 
 @contextlib.contextmanager
-def front(*argv: str, options: tuple[str, ...] = (), **popen: Any) -> Iterator[subprocess.Popen[Any]]:
+def front(
+    *argv: str, options: tuple[str, ...] = (), **popen: Any
+) -> Iterator[subprocess.Popen[Any]]:
     """``proctui run --no-tui`` in a session of its own; its job is ended with the block."""
     popen.setdefault("stdin", subprocess.DEVNULL)
     state = Path(os.environ["XDG_STATE_HOME"])
-    with subprocess.Popen([*RUN, *options, "--", *argv], start_new_session=True, **popen) as process:
+    with subprocess.Popen(
+        [*RUN, *options, "--", *argv], start_new_session=True, **popen
+    ) as process:
         try:
             yield process
         finally:

@@ -1,0 +1,125 @@
+"""What a job offers to a dashboard, and what becomes of it when the dashboard is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from proctui.awareness import registry
+from proctui.jobs.launch import attach
+from tests.jobs.screen import on_screen
+from tests.jobs.stage import directory, end_everything, ended, pid_of, session, status
+from tests.support import alive, wait_for
+
+FAKE_DASHBOARD = """
+import os, sys, time, tty
+from proctui.jobs.launch import launch
+from proctui.jobs.options import Options
+job = launch(sys.argv[1:], Options(dashboard=True))
+job.screen(True)
+tty.setraw(0)
+os.write(1, b"\\x1b[?1049h\\x1b[?1000h\\x1b[?25lDRAWN")
+while True:
+    time.sleep(0.05)
+    if job.poll() is not None:
+        break
+job.screen(False)
+job.close()
+os.write(1, b"LEFT %d" % job.poll())
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path):
+    yield tmp_path / "state"
+    end_everything(tmp_path / "state")
+
+
+def fake(*command: str) -> list[str]:
+    return [sys.executable, "-c", FAKE_DASHBOARD, *command]
+
+
+@pytest.mark.parametrize("victims", [("front",), ("front", "runner"), ("front", "keeper")])
+def test_a_killed_dashboard_leaves_a_sound_terminal_and_the_job(
+    state: Path, victims: tuple[str, ...]
+) -> None:
+    with on_screen(fake("sh", "-c", "echo begun; sleep 60")) as screen:
+        screen.read_until(b"DRAWN")
+        assert not termios.tcgetattr(screen.master)[3] & termios.ECHO
+        pids = [screen.pid if role == "front" else pid_of(state, role) for role in victims]
+        leader = pid_of(state, "leader")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        screen.read_until(rb"\x1b\[\?1049l")
+        screen.read_until(rb"\x1b\[\?25h")
+        wait_for(lambda: termios.tcgetattr(screen.master)[3] & termios.ECHO)
+        assert alive(leader)
+        (found,) = registry.list_sessions()
+        assert found.state == "live"
+        job = attach(found)
+        assert job.capture["output"].read_text() == "begun\n"
+        assert job.poll() is None and job.pid == leader
+
+
+def test_leaving_touches_nothing(state: Path) -> None:
+    with on_screen(fake("sh", "-c", "exit 3")) as screen:
+        screen.read_until(b"LEFT 3")
+        assert screen.wait() == 0
+        assert b"1049l" not in screen.text
+        wait_for(lambda: ended(state))
+
+
+def test_under_a_dashboard_input_is_empty_and_output_is_one_terminal(state: Path) -> None:
+    code = "import os, sys; print(len(sys.stdin.read()), os.isatty(0), os.isatty(1), os.isatty(2))"
+    with on_screen(fake(sys.executable, "-c", code), columns=91, rows=27) as screen:
+        screen.read_until(b"LEFT 0")
+    wait_for(lambda: ended(state))
+    assert (directory(state) / "output.log").read_text() == "0 False True True\n"
+
+
+def test_an_attached_job_takes_a_size_and_can_be_ended(state: Path) -> None:
+    code = "import os, signal, time; signal.signal(28, lambda *a: print(*os.get_terminal_size(1), flush=True)); print('up', flush=True)\nwhile True: time.sleep(0.05)"
+    with on_screen(fake(sys.executable, "-c", code)) as screen:
+        screen.read_until(b"DRAWN")
+        wait_for(lambda: (directory(state) / "output.log").read_text() == "up\n")
+        (found,) = registry.list_sessions()
+        job = attach(found)
+        job.resize(111, 33)
+        wait_for(lambda: job.capture["output"].read_text() == "up\n111 33\n")
+        result = job.end()
+        assert [row["outcome"] for row in result["results"]] in (["exited"], ["zombie"]), result
+        assert job.wait(10) == 143
+        screen.read_until(b"LEFT 143")
+        assert session(state)["kind"] == "run"
+
+
+def test_the_demo_shows_everything_and_vanishes_with_its_dashboard(state: Path) -> None:
+    code = (
+        "import time\nfrom proctui.jobs.demo import start_demo\n"
+        "job = start_demo(dashboard=False)\nprint('up', flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    ) as front:
+        assert front.stdout is not None and front.stdout.readline() == b"up\n"
+        runner = pid_of(state, "runner")
+        names = {"shop", "shop-busy", "shop-growing", "shop-deadlocked", "shop-stray"}
+        wait_for(lambda: names <= set(_names_below(runner)))
+        wait_for(lambda: re.search(r"Traceback", (directory(state) / "output.log").read_text()))
+        front.kill()
+    wait_for(lambda: _names_below(runner) == [])
+    wait_for(lambda: ended(state))
+    assert status(state)["state"] == "ended"
+
+
+def _names_below(pid: int) -> list[str]:
+    from proctui.jobs import family
+
+    return [member.name for member in family.walk(pid) if not member.zombie]
