@@ -19,7 +19,7 @@ from proctui.config import Config
 from proctui.errors import BadArgument, NoSuchProcess, RefusedError, check_pid
 from proctui.machine import identity as kernel
 from proctui.machine.source import open_source
-from proctui.model import Certainty, Identity, Role
+from proctui.model import Certainty, Identity, Proc, Role
 
 __all__ = ["adopt", "may_be_adopted", "start_watch", "user_name"]
 
@@ -63,9 +63,16 @@ def start_watch(
             f"process {identity.pid} ({proc.name}) can't be named as the job: {reason}",
             "watch one of its children",
         )
-    baseline, snapshot = Baseline.capture(looker)
-    named = [view.snapshot.procs[pid] for pid in (identity.pid, *view.descendants(identity.pid))]
-    named = [one for one in named if view.role(one.pid) is Role.UNKNOWN]
+    baseline, _ = Baseline.capture(looker)
+    # Looked at before and after the scan: whoever came or was orphaned meanwhile is in one of both.
+    trees = {one.identity.key for one in _tree(view, identity)}
+    view = first.look()
+    trees.update(one.identity.key for one in _tree(view, identity))
+    named = [
+        one
+        for one in view.snapshot.procs.values()
+        if one.identity.key in trees and view.role(one.pid) is Role.UNKNOWN
+    ]
     for one in named:
         baseline.release(one.identity)
     writer = create_session(
@@ -74,8 +81,15 @@ def start_watch(
     )  # fmt: skip
     writer.write_baseline(baseline)
     watch = Watch(looker, writer=writer, config=config, exits=exits, history=history)
-    watch.classifier.name_as_job(named, snapshot.wall)
+    watch.classifier.name_as_job(named, view.snapshot.wall)
     return watch
+
+
+def _tree(view: View, identity: Identity) -> list[Proc]:
+    top = view.proc(identity.pid)
+    if top is None or not top.identity.same(identity):
+        return []
+    return [top, *(view.snapshot.procs[pid] for pid in view.descendants(identity.pid))]
 
 
 def may_be_adopted(view: View, identity: Identity) -> str | None:
