@@ -12,6 +12,8 @@ from proctui.stacks.trace import frame_text
 
 __all__ = ["Judgement", "judge_alone", "judge_gil", "judge_locks", "thread_sentence"]
 
+_TOLD_BY_EDGES = ("exit", "read", "write", "receive", "send", "file-lock")
+"""Kinds of wait whose edges say all that their words say, and who is at the other end."""
 BUSY_PERCENT = 5.0
 """CPU above this is work; below it may be the ticking of timed waits."""
 
@@ -187,10 +189,11 @@ def _asleep(one: Observed, graph: WaitGraph) -> Judgement:
     for tid in told[:6]:
         if tid not in nodes:
             continue
-        sentence = thread_sentence(rows.get(tid), nodes[tid])
-        node = nodes[tid]
-        if node.edges:
-            sentence += "; it " + "; ".join(edge.why for edge in node.edges[:2])
+        row, node = rows.get(tid), nodes[tid]
+        sentence = thread_sentence(row, node)
+        if node.edges and node.wait.kind in _TOLD_BY_EDGES and not (row and row.get("idle")):
+            why = "; ".join(edge.why for edge in node.edges[:2])
+            sentence = f"{thread_sentence(row, node, with_wait=False)} {why}"
         elif node.outside and node.outside[0] not in sentence:
             sentence += f"; it may be ended by {node.outside[0]}"
         evidence.append(sentence)

@@ -59,12 +59,15 @@ class WakerFinder:
             else:
                 self.processes[child] = f"waits for the exit of {child}"
             return
-        for one in self.world.children.get(pid, ()):
+        children = self.world.children.get(pid, ())
+        for one in children:
             look = self.world.look(one)
             if look is None or look.state in "ZX":
                 self.outside.append(f"{one} has ended")
+            elif len(children) == 1:
+                self.processes[one] = f"waits for the exit of its only child {one}"
             else:
-                self.processes[one] = f"waits for any child to exit, {one} is one"
+                self.processes[one] = f"waits for {one} or another child to exit"
         self.others = "may start another child"
 
     def _vfork(self) -> None:

@@ -29,6 +29,7 @@ class World:
 
     def __init__(self) -> None:
         self._looks: dict[int, ProcessLook | None] = {}
+        self._glances: dict[int, ProcessLook | None] = {}
         self._waits: dict[int, Wait] = {}
         self._holders: Holders | None = None
         self._children: dict[int, list[int]] | None = None
@@ -66,11 +67,17 @@ class World:
             )
         return self._holders
 
+    def _glance(self, pid: int) -> ProcessLook | None:
+        if pid not in self._glances:
+            try:
+                self._glances[pid] = kernel.glance(pid)
+            except NoSuchProcess:
+                self._glances[pid] = None
+        return self._glances[pid]
+
     def is_kernel(self, pid: int) -> bool:
-        try:
-            return (self._looks.get(pid) or kernel.glance(pid)).kernel
-        except NoSuchProcess:
-            return True
+        found = self._glance(pid)
+        return found is None or found.kernel
 
     @property
     def children(self) -> dict[int, list[int]]:
@@ -78,10 +85,9 @@ class World:
         if self._children is None:
             self._children = {}
             for pid in descriptors.all_pids():
-                try:
-                    self._children.setdefault(kernel.glance(pid).ppid, []).append(pid)
-                except NoSuchProcess:
-                    continue
+                found = self._glance(pid)
+                if found is not None:
+                    self._children.setdefault(found.ppid, []).append(pid)
         return self._children
 
     def tree(self, pid: int) -> list[int]:

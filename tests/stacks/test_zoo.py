@@ -53,7 +53,7 @@ EXPECTED = {
     "vfork_d_state": Expected("waiting", ("uninterruptible sleep in vfork",), None, "waiting"),
     "busy_loop": Expected("running", ("of a core", "busy_loop")),
     "tty_input": Expected("waiting", ("reading the terminal /dev/pts/",)),
-    "socket_receive": Expected("waiting", ("receiving from 127.0.0.1:", "other end"), None, "idle"),
+    "socket_receive": Expected("waiting", ("waits for data of a tcp socket whose other end", "127.0.0.1:"), None, "idle"),
     "pool_worker_killed": Expected("deadlock-proven", ("waiting for a result of its pool",), None, "idle"),
     "idle_pool": Expected("idle", ("sleeping",), None, "idle"),
     "idle_process_pool": Expected("idle", ("sleeping",), None, "idle"),
@@ -67,7 +67,7 @@ EXPECTED = {
     "back_pressure": Expected("idle", ("sleeping",), None, "waiting"),
     "stopped": Expected("waiting", ("stopped by a signal",)),
     "zombie": Expected("idle", ("sleeping",), None, "waiting"),
-    "shell": Expected("waiting", ("waiting for any child to exit",), None, "idle"),
+    "shell": Expected("waiting", ("waits for the exit of its only child",), None, "idle"),
     "mixed_tree": Expected("deadlock-proven", ("waiting for a lock",), "1 threads", "idle"),
     "file_locks": Expected("deadlock-proven", ("waits for a file lock of",), "2 processes", "deadlock-proven"),
     "semaphores_between_processes": Expected(
