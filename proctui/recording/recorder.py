@@ -168,6 +168,7 @@ def record(
                         reason = "stopped"
                     elif last is not None and time.monotonic() >= last:
                         reason = "duration"
+                        recorder.write(view := watch.tick(), subject.members(view))
                 except KeyboardInterrupt:
                     reason = "interrupted"
             recorder.end(reason)
