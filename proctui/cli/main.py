@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from proctui.cli.quick import quick_stack
+from proctui.cli.quick_run import read_run
 from proctui.errors import ProctuiError
 
 if TYPE_CHECKING:
@@ -55,10 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    words, command = _split(arguments)
+    plain = read_run(words, command)
+    if plain is not None:
+        from proctui.cli.commands import jobs
+
+        return jobs.run(plain)
     from proctui.cli.fenced import answered_outside
     from proctui.cli.parser import build
 
-    words, command = _split(arguments)
     parsed = build().parse_args(words)
     if command is not None:
         parsed.command = command

@@ -73,11 +73,13 @@ def run(example: str, **names: Any) -> list[str]:
 
 
 def test_example_1_check_memory_before_and_after() -> None:
-    hungry = "kept = bytearray(200 << 20)\nfor at in range(0, len(kept), 4096): kept[at] = 1\nprint(flush=True)\ninput()"
+    hungry = "input()\nkept = bytearray(200 << 20)\nfor at in range(0, len(kept), 4096): kept[at] = 1\nprint(flush=True)\ninput()"
     with running(python(hungry), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
 
         def run_tests() -> None:
-            assert child.stdout is not None
+            assert child.stdin is not None and child.stdout is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
             child.stdout.readline()
 
         def own_tree() -> Any:

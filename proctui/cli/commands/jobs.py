@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proctui.cli.output import print_error
 from proctui.cli.terminal import has_screen, need_screen
 from proctui.errors import BadArgument, NotSupported, ProctuiError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from types import SimpleNamespace
 
 __all__ = ["dashboard", "demo", "fence", "run", "watch"]
 
@@ -27,14 +29,14 @@ def dashboard(args: Namespace) -> int:
     return run_dashboard()
 
 
-def run(args: Namespace) -> int:
+def run(args: Namespace | SimpleNamespace) -> int:
     """The command's own exit status; 125 where proctui could not run it."""
     command = _command(args)
     hangs = _hang_options(args)
     return _transparent(lambda: _run(args, command, hangs))
 
 
-def _run(args: Namespace, command: list[str], hangs: dict[str, Any]) -> int:
+def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str, Any]) -> int:
     from proctui import config
     from proctui.jobs.launch import launch
     from proctui.jobs.options import Options
@@ -75,7 +77,7 @@ def _run(args: Namespace, command: list[str], hangs: dict[str, Any]) -> int:
     return ENDED_BY_US if watchdog is not None and watchdog.ended else status
 
 
-def _guard_beside(job: Any, args: Namespace, said: list[str]) -> Any:
+def _guard_beside(job: Any, args: Namespace | SimpleNamespace, said: list[str]) -> Any:
     """A watchdog for the time of the dashboard; what it says waits until the screen is ours."""
     if args.hang_after is None:
         return None
@@ -101,7 +103,7 @@ def _guard_beside(job: Any, args: Namespace, said: list[str]) -> Any:
     return watchdog
 
 
-def _hang_options(args: Namespace) -> dict[str, Any]:
+def _hang_options(args: Namespace | SimpleNamespace) -> dict[str, Any]:
     if args.hang_after is None:
         if args.then or args.artifacts:
             raise BadArgument("--then and --artifacts need --hang-after S")
@@ -164,7 +166,7 @@ def _fence(command: list[str]) -> int:
 
 
 def _not_started(status: int, message: str) -> int:
-    print_error(ProctuiError(message), as_json=False)
+    _tell(ProctuiError(message))
     return status
 
 
@@ -176,7 +178,7 @@ def _need_fence() -> None:
         raise NotSupported(f"no fence here: {reason}", "`proctui doctor` says what it needs")
 
 
-def _command(args: Namespace) -> list[str]:
+def _command(args: Namespace | SimpleNamespace) -> list[str]:
     command = list(args.command)
     if command[:1] == ["--"]:
         command = command[1:]
@@ -190,7 +192,7 @@ def _transparent(start: Callable[[], int]) -> int:
     try:
         return start()
     except ProctuiError as error:
-        print_error(error, as_json=False)
+        _tell(error)
     except KeyboardInterrupt:
         raise
     except Exception as error:  # noqa: BLE001 - told in one line, kept in a file, 125
@@ -198,3 +200,10 @@ def _transparent(start: Callable[[], int]) -> int:
 
         report(error, as_json=False)
     return OWN_TROUBLE
+
+
+def _tell(error: ProctuiError) -> None:
+    # Not above: a run carries what is loaded for as long as its job lives.
+    from proctui.cli.output import print_error
+
+    print_error(error, as_json=False)

@@ -179,16 +179,10 @@ def _system(result: Mapping[str, Any]) -> Iterable[Line]:
 def _pressure(section: Mapping[str, Any]) -> Iterable[Line]:
     pressure = section.get("pressure")
     if pressure:
-        text = ", ".join(f"{name} {value}" for name, value in _flat(pressure))
+        text = ", ".join(
+            f"{kind} {figures['avg10']}% of 10 s" for kind, figures in pressure.items()
+        )
         yield f"         pressure {text}"
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, one in value.items():
-        if isinstance(one, Mapping):
-            yield from _flat(one, f"{prefix}{name}.")
-        elif one is not None:
-            yield f"{prefix}{name}", one
 
 
 def inspect(args: Namespace) -> int:
@@ -246,9 +240,11 @@ def _facts(result: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         "group",
         span(f"{result['pgid']}, session {result['sid']}, terminal {result['tty'] or 'none'}"),
     )
-    for name in ("cpu", "memory", "io", "ctx_switches"):
-        yield name, span(_object(result[name]))
-    yield "nice", span(f"{result['nice']}, affinity {result['affinity']}")
+    yield "cpu", span(_object(result["cpu"]))
+    yield "memory", span(_object(result["memory"], all_bytes=True))
+    yield "io", span(_object(result["io"]))
+    yield "switches", span(_object(result["ctx_switches"]))
+    yield "nice", span(f"{result['nice']}, on processors {_word(result['affinity'])}")
     threads = result["threads"]
     yield "threads", str(len(threads) if isinstance(threads, list) else threads)
     yield "descriptors", str(result["fds"] if result["fds"] is not None else "?")
@@ -256,18 +252,30 @@ def _facts(result: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     yield "container", span(result["container"] or "none")
 
 
-_BYTES = frozenset(
-    {"rss", "vms", "shared", "swap", "pss", "uss", "read_bytes", "write_bytes", "peak_rss"}
-)
-
-
-def _object(value: Any) -> str:
+def _object(value: Any, *, all_bytes: bool = False) -> str:
     if not isinstance(value, Mapping):
         return "?"
     return ", ".join(
-        f"{name} {human_bytes(one) if name in _BYTES else '?' if one is None else one}"
+        f"{name} {human_bytes(one) if _is_bytes(name, one, all_bytes) else _word(one)}"
         for name, one in _flat_all(value)
     )
+
+
+def _is_bytes(name: str, value: Any, all_bytes: bool) -> bool:
+    return isinstance(value, (int, float)) and (
+        all_bytes or name.endswith(("_bytes", "_chars", "_rate"))
+    )
+
+
+def _word(value: Any) -> str:
+    """Nothing for what is absent or false, a list as its words."""
+    if value is None:
+        return "?"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 def _flat_all(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -279,12 +287,16 @@ def _flat_all(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str,
 
 
 def _generic(rows: list[Mapping[str, Any]]) -> Iterable[Line]:
-    """A table of whatever keys the rows have, in their order."""
+    """A table of whatever keys the rows have, without the columns that say nothing."""
     if not rows:
         yield "  none"
         return
     names = list(dict.fromkeys(name for row in rows for name in row))
+    words = [
+        {name: "" if row.get(name) is None else _word(row[name]) for name in names} for row in rows
+    ]
+    names = [name for name in names if any(row[name] for row in words)]
     yield from table(
         [(name.upper(), "<") for name in names],
-        ([span("" if row.get(name) is None else row[name]) for name in names] for row in rows),
+        ([span(row[name]) for name in names] for row in words),
     )
