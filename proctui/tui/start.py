@@ -14,6 +14,8 @@ from proctui.tui.options import Options
 if TYPE_CHECKING:
     from proctui.awareness.session import Session
     from proctui.awareness.watch import Watch
+    from proctui.recording.replay import ReplayWatch
+    from proctui.tui.feed import Watching
 
 __all__ = ["run_dashboard"]
 
@@ -28,19 +30,24 @@ def run_dashboard(
     read_only: bool = False,
     source: str = "auto",
     theme: str | None = None,
+    recording: ReplayWatch | None = None,
 ) -> int:
     """Show the dashboard until it is left; the exit status of the command that opened it.
 
     ``job`` is the handle of a job that this process started (its status is
     the result once it ended), ``watch`` a process to be named as the job,
-    ``session_id`` a session; with none of them the one that is meant, or one
-    picked from a list, or the machine.
+    ``session_id`` a session, ``recording`` one that is played; with none of
+    them the one that is meant, or one picked from a list, or the machine.
     """
     config = configuration.load()
     sessions: list[Session] = []
-    if watch is None and session_id is None and job is None:
+    if watch is None and session_id is None and job is None and recording is None:
         sessions = _several()
-    opened = _open(session_id, watch, config, source)
+    opened: Watching
+    if recording is not None:
+        opened, interval, read_only = recording, interval or recording.interval, True
+    else:
+        opened = _open(session_id, watch, config, source)
     options = Options(
         watch=opened,
         job=job,
