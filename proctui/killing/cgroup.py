@@ -16,13 +16,19 @@ from proctui.awareness import cgroup
 from proctui.awareness.view import View
 from proctui.model import Identity, Role
 
-__all__ = ["kill_all"]
+__all__ = ["kill_all", "populated"]
+
+
+def populated(view: View) -> bool:
+    """Whether the session has a control group of its own with anybody in it, seen or not."""
+    session = view.session
+    return session is not None and bool(cgroup.members(session.cgroup, session.id))
 
 
 def kill_all(view: View, targets: Mapping[int, Identity]) -> set[int]:
     """Kill the session's control group if it holds targets only; the pids that it held.
 
-    Returns the empty set, having done nothing, where there is no such group
+    ``targets`` are the living ones of a plan for the whole job.  Returns the empty set, having done nothing, where there is no such group
     or anybody else is in it.
     """
     if view.session is None:
@@ -33,7 +39,7 @@ def kill_all(view: View, targets: Mapping[int, Identity]) -> set[int]:
         return set()
     try:
         members = set(cgroup.members(name, session))
-        if not any(pid in targets for pid in members):
+        if not members:
             return set()
         for pid in members:
             identity = view.identity(pid)

@@ -18,7 +18,8 @@ _TICK_SLACK = 0.05
 class Family:
     """Finds newcomers: surely spawned, and descended from a target.
 
-    A newcomer of a group plan is a new member of the group.  Where the whole
+    A newcomer of a group plan is a new member of the group, of a plan of strays
+    or of the job a new one of these.  Where the whole
     job is the target, a spawned process that nobody of the job can have
     started but a target belongs too, even if it cut every tie.
     """
@@ -55,6 +56,10 @@ class Family:
     def _belongs(self, view: View, proc: Proc, mine: set[Key]) -> bool:
         if self._plan.scope == "group":
             return proc.pgid in self._plan.pgids
+        if self._plan.scope == "strays":
+            return proc.pid in view.strays
+        if self._plan.scope == "job":
+            return True
         parent = view.parent(proc.pid)
         above = None if parent is None else view.identity(parent)
         if above is not None and above.key in mine:

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from proctui.awareness import protect
+from proctui.errors import ProctuiError
 from proctui.killing import signals
 from proctui.killing.signals import Pin
 
@@ -42,7 +43,8 @@ _START = "import sys;sys.path.insert(0,sys.argv[1]);from proctui.killing.freeze 
 class Freezer:
     """Stops processes under the eye of the helper; use it as a context manager.
 
-    Leaving the block frees whoever is still stopped by us, unless :meth:`done` was called.
+    Leaving the block frees whoever is still stopped by us, unless :meth:`settle`
+    was told that he is killed.
     """
 
     def __init__(self) -> None:
@@ -59,9 +61,7 @@ class Freezer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for pin in self._frozen:
-            with contextlib.suppress(OSError):
-                signals.send(pin, signal.SIGCONT)
+        self.settle(())
         self._tell_done()
 
     def ready(self) -> bool:
@@ -128,10 +128,14 @@ class Freezer:
                     outcome.append((pin, None))
         return outcome
 
-    def done(self) -> None:
-        """All that were stopped have got their KILL: nobody is to be freed any more."""
+    def settle(self, killed: Iterable[Pin]) -> None:
+        """These have got their KILL; whoever else was stopped is freed, for he is not to die."""
+        dying = {id(pin) for pin in killed}
+        for pin in self._frozen:
+            if id(pin) not in dying:
+                with contextlib.suppress(OSError, ProctuiError):
+                    signals.send(pin, signal.SIGCONT)
         self._frozen.clear()
-        self._tell_done()
 
     def _arm(self, pins: list[Pin]) -> bool:
         if self._line is None:

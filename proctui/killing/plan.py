@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from proctui.awareness.view import View
 from proctui.errors import BadArgument, Changed, NoSuchProcess, RefusedError, check_pid
-from proctui.killing.signals import degraded, same
+from proctui.killing import cgroup
+from proctui.killing.pins import degraded, same
 from proctui.model import Certainty, Identity, Proc, Role, Verdict
 
 __all__ = [
@@ -27,12 +28,16 @@ __all__ = [
     "Scope",
     "entry_of",
     "make_group_plan",
+    "make_job_plan",
     "make_plan",
+    "make_strays_plan",
     "objection",
     "require_targets",
 ]
 
-Scope = Literal["single", "tree", "group"]
+Scope = Literal["single", "tree", "group", "strays", "job"]
+_LOOKS = 20
+"""Looks until somebody of a populated control group is seen."""
 Key = tuple[str, int, str, int | None]
 
 _WHY_NOT = {
@@ -127,7 +132,7 @@ def _check_request(
     targets: object, scope: object, likely_ok: Iterable[object]
 ) -> list[tuple[int, Identity | None]]:
     """Everything about the arguments that can be known without a system call."""
-    if type(scope) is not str or scope not in get_args(Scope):
+    if type(scope) is not str or scope not in ("single", "tree", "group"):
         raise BadArgument("scope must be one of single, tree, group")
     if isinstance(targets, (str, bytes)) or not isinstance(targets, Sequence):
         raise BadArgument(f"targets must be a sequence of pids, not {type(targets).__name__}")
@@ -183,6 +188,33 @@ def make_group_plan(look: Callable[[], View], pgid: int) -> Plan:
     return _assemble(view, [], "group", [pgid], frozenset())
 
 
+def make_strays_plan(look: Callable[[], View]) -> Plan:
+    """Plan the end of every stray of the session that certainly is one; likely ones are left out.
+
+    Who becomes a stray while it is carried out joins it.
+    """
+    return _of_session(look, "strays", lambda view: view.strays, "a stray")
+
+
+def make_job_plan(look: Callable[[], View]) -> Plan:
+    """Plan the end of everything that certainly comes from the session's job; so too newcomers."""
+    return _of_session(look, "job", lambda view: view.job, "of the job")
+
+
+def _of_session(
+    look: Callable[[], View], scope: Scope, which: Callable[[View], Collection[int]], why: str
+) -> Plan:
+    for _ in range(_LOOKS):
+        view = look()
+        certain = [
+            pid for pid in sorted(which(view)) if view.verdict(pid).certainty is Certainty.CERTAIN
+        ]
+        # Who forks and exits all the time may stand between the lines of a listing.
+        if certain or not cgroup.populated(view):
+            break
+    return _assemble(view, [], scope, [], frozenset(), dict.fromkeys(certain, why))
+
+
 def _resolve(view: View, pid: int, identity: Identity | None) -> Proc:
     proc = view.snapshot.procs.get(pid)
     if identity is not None and proc is not None and not same(identity, proc.identity):
@@ -203,9 +235,10 @@ def _assemble(
     scope: Scope,
     pgids: Sequence[int],
     likely_ok: Collection[Key],
+    others: Mapping[int, str] | None = None,
 ) -> Plan:
     named_pids = dict.fromkeys(proc.pid for proc in named)
-    why: dict[int, str] = dict.fromkeys(named_pids, "named")
+    why: dict[int, str] = {**dict.fromkeys(named_pids, "named"), **(others or {})}
     if scope == "tree":
         for root in named_pids:
             for pid in view.descendants(root):

@@ -63,10 +63,12 @@ class Report:
     results: tuple[Result, ...]
     audit: Path | None
     warnings: tuple[str, ...] = ()
+    unfinished: bool = False
+    """Some that were born meanwhile may have got away."""
 
     @property
     def done(self) -> bool:
-        if self.plan.refused or self.plan.stopped is not None:
+        if self.unfinished or self.plan.refused or self.plan.stopped is not None:
             return False
         if self.signal in (signals_of_system.SIGTERM, signals_of_system.SIGKILL):
             return all(one.outcome in _ENDED for one in self.results)

@@ -17,16 +17,15 @@ import contextlib
 import errno
 import multiprocessing.process
 import os
-import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
-from proctui.errors import BadArgument, Changed, NoSuchProcess, NotSupported, RefusedError
+from proctui.errors import BadArgument, NoSuchProcess, RefusedError
+from proctui.killing.pins import Pin, degraded, pin, same, wait_dead
 from proctui.machine import identity as identities
-from proctui.model import Identity
 
 __all__ = [
     "FORWARDABLE",
@@ -39,6 +38,7 @@ __all__ = [
     "group_exists",
     "never",
     "pin",
+    "same",
     "send",
     "signal_name",
     "stop_self",
@@ -66,21 +66,6 @@ FORWARDABLE: Final = frozenset(
 """What ``run`` may pass to its job's group; HUP never (the job outlives its terminal)."""
 
 
-def degraded() -> str | None:
-    """Why signals are not sent through pidfds here, in words; ``None`` where they are."""
-    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
-        return "this system has no pidfds: a signal could reach a process that reused the pid"
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError as error:
-        if error.errno in (errno.ENOSYS, errno.EPERM, errno.EACCES):
-            return (
-                f"pidfds are blocked here ({os.strerror(error.errno)}): "
-                "a signal could reach a process that reused the pid"
-            )
-    return None
-
-
 def check_signal(value: object) -> signal.Signals:
     """Return ``value`` as a signal that may be sent; raises :class:`BadArgument`.
 
@@ -98,109 +83,6 @@ def check_signal(value: object) -> signal.Signals:
 def signal_name(signum: int) -> str:
     """``15`` → ``TERM``."""
     return signal.Signals(signum).name.removeprefix("SIG")
-
-
-class Pin:
-    """One process held by a pidfd: the number may be reused, this can't follow it.
-
-    ``fd`` is ``None`` in degraded mode, and where the descriptors ran out; then each use opens
-    a pidfd of its own and compares the identity again.
-    """
-
-    __slots__ = ("fd", "identity")
-
-    def __init__(self, identity: Identity, fd: int | None) -> None:
-        self.identity = identity
-        self.fd = fd
-
-    def close(self) -> None:
-        if self.fd is not None:
-            os.close(self.fd)
-            self.fd = None
-
-    @contextlib.contextmanager
-    def descriptor(self) -> Iterator[int]:
-        """A pidfd of exactly this process; raises :class:`NoSuchProcess` once it is gone."""
-        if self.fd is not None:
-            yield self.fd
-            return
-        fd, found = identities.pin(self.identity.pid)
-        try:
-            if not same(self.identity, found):
-                raise NoSuchProcess(f"process {self.identity} is gone")
-            yield fd
-        finally:
-            os.close(fd)
-
-    def dead(self) -> bool:
-        """Whether every thread has ended (a zombie is dead, a zombie *leader* need not be)."""
-        try:
-            with self._usable() as fd:
-                if fd is None:
-                    return not identities.alive(self.identity)
-                return bool(_poll([fd], 0))
-        except NoSuchProcess:
-            return True
-
-    def reaped(self) -> bool:
-        """Whether nothing is left of it, not even a zombie (proc(5), fdinfo of a pidfd)."""
-        try:
-            with self._usable() as fd:
-                if fd is None:
-                    try:
-                        return not same(self.identity, identities.identify(self.identity.pid))
-                    except NoSuchProcess:
-                        return True
-                with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as info:
-                    return any(line.split() == ["Pid:", "-1"] for line in info)
-        except NoSuchProcess:
-            return True
-
-    @contextlib.contextmanager
-    def _usable(self) -> Iterator[int | None]:
-        if self.fd is None and degraded():
-            yield None
-            return
-        with self.descriptor() as fd:
-            yield fd
-
-
-def same(wanted: Identity, found: Identity) -> bool:
-    """Whether ``found``, just read, is the process ``wanted``.
-
-    Like :meth:`Identity.same`, but an identity that a person wrote without
-    its inode (``PID@TICKS``) is compared by what it has.
-    """
-    if wanted.inode is None and found.inode is not None:
-        return (
-            wanted.pid == found.pid
-            and wanted.boot_id == found.boot_id
-            and wanted.start_ticks is not None
-            and wanted.start_ticks == found.start_ticks
-        )
-    return wanted.same(found)
-
-
-def pin(identity: Identity) -> Pin:
-    """Pin exactly this process.
-
-    Raises :class:`NoSuchProcess` where the pid is free, :class:`Changed`
-    where somebody else has it.
-    """
-    if degraded():
-        found = identities.identify(identity.pid)
-        fd = None
-    else:
-        try:
-            fd, found = identities.pin(identity.pid)
-        except NotSupported:
-            # No descriptor is left to hold: each use opens one of its own.
-            return Pin(identity, None)
-    if not same(identity, found):
-        if fd is not None:
-            os.close(fd)
-        raise Changed(f"pid {identity.pid} is no longer process {identity}, but {found}")
-    return Pin(identity, fd)
 
 
 def send(target: Pin, signum: int) -> None:
@@ -249,30 +131,6 @@ def never() -> frozenset[int]:
     pids = frozenset(found)
     _ancestry = (now, own, parent, pids)
     return pids
-
-
-def _poll(fds: Iterable[int], timeout: float) -> set[int]:
-    """The pidfds whose process has ended, waiting up to ``timeout`` seconds for a first one."""
-    poller = select.poll()
-    for fd in fds:
-        poller.register(fd, select.POLLIN)
-    return {fd for fd, _ in poller.poll(max(0, int(timeout * 1000 + 0.999)))}
-
-
-def wait_dead(pins: Iterable[Pin], timeout: float) -> list[Pin]:
-    """Wait until all are dead or ``timeout`` seconds went by; return those still alive."""
-    deadline = time.monotonic() + timeout
-    alive = list(pins)
-    while True:
-        held = {one.fd: one for one in alive if one.fd is not None}
-        loose = [one for one in alive if one.fd is None and not one.dead()]
-        left = deadline - time.monotonic()
-        ended = _poll(held, min(left, 0.02) if loose else left) if held else set()
-        alive = loose + [one for fd, one in held.items() if fd not in ended]
-        if not alive or time.monotonic() >= deadline:
-            return alive
-        if loose and not held:
-            time.sleep(min(0.02, max(0.0, left)))
 
 
 def thaw(fds: Iterable[int]) -> None:

@@ -83,7 +83,7 @@ def test_the_stopped_are_freed_when_the_killer_falls_silent(
     assert freezer.ready()
     freezer.stop(pins)
     wait_for(lambda: all(state(pid) == "S" for pid in sleepers), what="everybody freed")
-    freezer.done()
+    freezer.settle(pins)
     for pin in pins:
         pin.close()
 
@@ -96,19 +96,20 @@ def test_without_a_helper_nobody_is_stopped(
     with Freezer() as freezer:
         assert not freezer.ready()
         assert freezer.stop(pins) == []
-        assert all(state(pid) == "S" for pid in sleepers)
+        assert all(state(pid) != "T" for pid in sleepers)
     for pin in pins:
         pin.close()
 
 
-def test_after_done_nobody_is_freed(sleepers: list[int]) -> None:
+def test_who_is_killed_is_not_freed_and_who_is_not_is(sleepers: list[int]) -> None:
     pins = [signals.pin(identities.identify(pid)) for pid in sleepers]
     with Freezer() as freezer:
         assert freezer.ready()
         freezer.stop(pins)
-        freezer.done()
         wait_for(lambda: all(state(pid) == "T" for pid in sleepers))
-    assert all(state(pid) == "T" for pid in sleepers)
+        freezer.settle(pins[:2])
+        wait_for(lambda: state(sleepers[2]) == "S")
+    assert state(sleepers[0]) == state(sleepers[1]) == "T"
     for pin in pins:
         signals.send(pin, signal.SIGKILL)
         pin.close()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from proctui.awareness.view import View
 from proctui.errors import Changed, NoSuchProcess, ProctuiError
-from proctui.killing import audit, execute, signals, states
+from proctui.killing import audit, crew, execute, lethal, signals, states
 from proctui.killing.plan import Plan, Scope, make_plan
 from proctui.model import Certainty, Identity, Proc, Role, Verdict
 from tests.killing.scene import proc, view_of
@@ -124,7 +124,7 @@ class FakeFreezer:
             except ProcessLookupError as error:
                 yield pin, error
 
-    def done(self) -> None: ...
+    def settle(self, killed: Iterable[FakePin]) -> None: ...
 
 
 class FakeRecord:
@@ -152,12 +152,14 @@ def install(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(signals, "send", world.send)
     patch.setattr(signals, "wait_dead", wait_dead)
     patch.setattr(states, "of", lambda pin: "T")
-    patch.setattr(execute, "Freezer", lambda: FakeFreezer(world))
+    patch.setattr(lethal, "Freezer", lambda: FakeFreezer(world))
+    patch.setattr(lethal, "PAUSE", 0.0)
+    patch.setattr(execute, "NEWCOMERS", 0.0)
     patch.setattr(audit, "begin", lambda *rest: FakeRecord())
     patch.setattr(audit, "refuse", lambda *rest: None)
-    patch.setattr(execute, "KILL_WAIT", 0.0)
+    patch.setattr(crew, "KILL_WAIT", 0.0)
     patch.setattr(execute, "SETTLE", 0.0)
-    patch.setattr(execute, "REAP_WAIT", 0.0)
+    patch.setattr(crew, "REAP_WAIT", 0.0)
 
 
 roles = st.sampled_from([*Role, Role.SPAWNED, Role.SPAWNED, Role.SPAWNED])
