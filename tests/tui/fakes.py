@@ -30,6 +30,15 @@ T0 = 1_700_000_000.0
 
 GIB = 1 << 30
 
+WHY = {
+    Role.SELF: "this is proctui",
+    Role.ANCESTOR: "an ancestor of proctui",
+    Role.PROTECTED: "it controls a session",
+    Role.BASELINE: "in the baseline of 10:02:10",
+    Role.SPAWNED: "descendant of 1000, seen 10:02:12",
+    Role.UNKNOWN: "born while the baseline was taken",
+}
+
 
 @dataclass(frozen=True)
 class Fake:
@@ -96,19 +105,63 @@ DEMO: tuple[Fake, ...] = (
         cmdline=("[pytest-xdist running]", "tests/test_solver.py::test_converges"),
         evidence=("child of 1000, seen 10:02:12",),
     ),
-    Fake(1002, 1000, "python3", cpu=41.0, rss=129 << 20, threads=5, state="D",
-         cmdline=("[pytest-xdist running]", "tests/test_disk.py::test_fsync")),
-    Fake(1003, 1000, "python3", cpu=0.0, rss=121 << 20, threads=3,
-         cmdline=("[pytest-xdist running]", "tests/test_locks.py::test_inversion")),
-    Fake(1010, 1001, "gcc", cpu=22.0, rss=31 << 20, cmdline=("gcc", "-O2", "-c", "kernel.c"), age=4),
-    Fake(1011, 1010, "cc1", cpu=88.0, rss=61 << 20, state="R",
-         cmdline=("/usr/lib/gcc/cc1", "kernel.c"), age=4),
-    Fake(1020, 902, "chromedriver", cpu=0.2, rss=22 << 20, threads=9, stray=True, parent=1000,
-         cmdline=("chromedriver", "--port=9515"), age=50,
-         evidence=("descendant of 1000, latched 10:02:30", "its parent ended, taken by 902")),
-    Fake(1021, 1, "sh", rss=2 << 20, stray=True, certainty=Certainty.LIKELY, parent=1000,
-         cmdline=("sh", "-c", "sleep 600"), age=40,
-         evidence=("PROCTUI_SESSION in its environment names this session",)),
+    Fake(
+        1002,
+        1000,
+        "python3",
+        cpu=41.0,
+        rss=129 << 20,
+        threads=5,
+        state="D",
+        cmdline=("[pytest-xdist running]", "tests/test_disk.py::test_fsync"),
+    ),
+    Fake(
+        1003,
+        1000,
+        "python3",
+        cpu=0.0,
+        rss=121 << 20,
+        threads=3,
+        cmdline=("[pytest-xdist running]", "tests/test_locks.py::test_inversion"),
+    ),
+    Fake(
+        1010, 1001, "gcc", cpu=22.0, rss=31 << 20, cmdline=("gcc", "-O2", "-c", "kernel.c"), age=4
+    ),
+    Fake(
+        1011,
+        1010,
+        "cc1",
+        cpu=88.0,
+        rss=61 << 20,
+        state="R",
+        cmdline=("/usr/lib/gcc/cc1", "kernel.c"),
+        age=4,
+    ),
+    Fake(
+        1020,
+        902,
+        "chromedriver",
+        cpu=0.2,
+        rss=22 << 20,
+        threads=9,
+        stray=True,
+        parent=1000,
+        cmdline=("chromedriver", "--port=9515"),
+        age=50,
+        evidence=("descendant of 1000, latched 10:02:30", "its parent ended, taken by 902"),
+    ),
+    Fake(
+        1021,
+        1,
+        "sh",
+        rss=2 << 20,
+        stray=True,
+        certainty=Certainty.LIKELY,
+        parent=1000,
+        cmdline=("sh", "-c", "sleep 600"),
+        age=40,
+        evidence=("PROCTUI_SESSION in its environment names this session",),
+    ),
     Fake(2000, 1, "cron", Role.UNKNOWN, cmdline=("/usr/sbin/cron",), user="root", age=30),
 )
 
@@ -156,8 +209,23 @@ class FakeWatch:
         changed: set[int] = set()
         for fake in self.fakes:
             proc = Proc(
-                fake.identity, fake.pid, fake.ppid, fake.pid, 700, 0, fake.state, fake.name,
-                T0 + 200.0 - fake.age, 3.0, 1.0, fake.rss, fake.threads, fake.cpu, 1000, False, 0,
+                fake.identity,
+                fake.pid,
+                fake.ppid,
+                fake.pid,
+                700,
+                0,
+                fake.state,
+                fake.name,
+                T0 + 200.0 - fake.age,
+                3.0,
+                1.0,
+                fake.rss,
+                fake.threads,
+                fake.cpu,
+                1000,
+                False,
+                0,
             )
             old = before.get(fake.pid)
             if old == proc:
@@ -166,21 +234,35 @@ class FakeWatch:
                 changed.add(fake.pid)
             procs[fake.pid] = proc
         born = tuple(
-            pid for pid, proc in procs.items()
+            pid
+            for pid, proc in procs.items()
             if pid not in before or before[pid].identity != proc.identity
         )
         died = tuple(
-            proc for pid, proc in before.items()
+            proc
+            for pid, proc in before.items()
             if pid not in procs or procs[pid].identity != proc.identity
         )
         system = System(
             CpuTimes(self.usage, (70.0, 56.0), 50.0, 13.0),
             Memory(16 * GIB, 10 * GIB, 6 * GIB, 2 * GIB, 0),
-            (1.24, 0.98, 0.71), None, DiskIo(1e6, 2e6), NetIo(2e3, 9e3), 2,
+            (1.24, 0.98, 0.71),
+            None,
+            DiskIo(1e6, 2e6),
+            NetIo(2e3, 9e3),
+            2,
         )
         snapshot = Snapshot(
-            self.ticks, wall, 5000.0 + self.now, self.interval, procs, system,
-            born if before else (), died, frozenset(changed), dict(self.io),
+            self.ticks,
+            wall,
+            5000.0 + self.now,
+            self.interval,
+            procs,
+            system,
+            born if before else (),
+            died,
+            frozenset(changed),
+            dict(self.io),
         )
         return self._judged(snapshot)
 
@@ -193,12 +275,14 @@ class FakeWatch:
             if at in by_pid and at != fake.pid:
                 children.setdefault(at, []).append(fake.pid)
         verdicts = {
-            fake.pid: Verdict(fake.role, fake.certainty, fake.evidence, fake.unchecked)
+            fake.pid: Verdict(
+                fake.role, fake.certainty, fake.evidence or (WHY[fake.role],), fake.unchecked
+            )
             for fake in self.fakes
         }
         tree = {pid: tuple(kids) for pid, kids in children.items()}
         if self.last is not None and tree == self.last.children:
-            tree = dict(self.last.children)
+            tree = self.last.children  # type: ignore[assignment]
 
         def info(identity: Identity) -> ProcInfo | None:
             fake = by_pid.get(identity.pid)
@@ -208,11 +292,18 @@ class FakeWatch:
 
         spawned = frozenset(f.pid for f in self.fakes if f.role is Role.SPAWNED)
         return View(
-            snapshot, self.session, verdicts, tree, parents,
+            snapshot,
+            self.session,
+            verdicts,
+            tree,
+            parents,
             frozenset(f.pid for f in self.fakes if f.stray),
             spawned if self.session is not None else frozenset(),
-            self.tombs, history=self.history,
-            leader_alive=self.leader_alive, warnings=self.warnings, lookup=info,
+            self.tombs,
+            history=self.history,
+            leader_alive=self.leader_alive,
+            warnings=self.warnings,
+            lookup=info,
         )
 
     def change(self, pid: int, **figures: object) -> None:
@@ -223,8 +314,17 @@ class FakeWatch:
         """Let a process end."""
         fake = next(f for f in self.fakes if f.pid == pid)
         self.fakes = [f for f in self.fakes if f.pid != pid]
-        tomb = Tomb(fake.identity, fake.name, fake.parent or fake.ppid, fake.role,
-                    T0 + self.now, fake.age, 4.0, fake.rss, exit)
+        tomb = Tomb(
+            fake.identity,
+            fake.name,
+            fake.parent or fake.ppid,
+            fake.role,
+            T0 + self.now,
+            fake.age,
+            4.0,
+            fake.rss,
+            exit,
+        )
         self.tombs = (*self.tombs, tomb)
 
 
@@ -232,8 +332,15 @@ def session(label: str = "pytest -n 4 tests", **fields: object) -> Session:
     """A live session whose leader is pid 1000 of :data:`DEMO`."""
     leader = next(fake.identity for fake in DEMO if fake.pid == 1000)
     values: dict[str, object] = {
-        "id": "ab" * 16, "label": label, "uid": 1000, "boot_id": BOOT, "pidns": 4026531836,
-        "created": Moment(5139.0, T0 + 139), "leader": leader, "pgid": 1000, "sid": 1000,
+        "id": "ab" * 16,
+        "label": label,
+        "uid": 1000,
+        "boot_id": BOOT,
+        "pidns": 4026531836,
+        "created": Moment(5139.0, T0 + 139),
+        "leader": leader,
+        "pgid": 1000,
+        "sid": 1000,
     }
     return Session(**{**values, **fields})  # type: ignore[arg-type]
 
@@ -246,8 +353,13 @@ def demo_watch(**fields: object) -> FakeWatch:
 def crowd(count: int) -> tuple[Fake, ...]:
     """:data:`DEMO` among ``count`` sleepers of the baseline."""
     sleepers = tuple(
-        Fake(10_000 + at, 1 if at % 20 == 0 else 10_000 + at - at % 20, f"sleeper{at % 7}",
-             Role.BASELINE, age=9e4)
+        Fake(
+            10_000 + at,
+            1 if at % 20 == 0 else 10_000 + at - at % 20,
+            f"sleeper{at % 7}",
+            Role.BASELINE,
+            age=9e4,
+        )
         for at in range(count)
     )
     return DEMO + sleepers

@@ -51,7 +51,7 @@ class MoveActions(PaneScreen):
     def action_zoom(self) -> None:
         panes = self.body.panes
         panes.zoomed = not panes.zoomed
-        self.body.refresh(layout=True)
+        self.body.rearrange()
 
     def on_line_view_moved(self, message: LineView.Moved) -> None:
         message.stop()

@@ -41,6 +41,10 @@ class Body(Container):
     def layout(self) -> Layout:
         return self.panes
 
+    def rearrange(self) -> None:
+        """Ask the layout again; Textual forgets an arrangement only for a child's sake."""
+        self.children[0].refresh(layout=True)
+
 
 class PaneScreen(Screen[None]):
     """The six panes, header, footer and prompt, typed; and which pane has the keyboard."""
@@ -131,7 +135,7 @@ class PaneScreen(Screen[None]):
             panes.lower = name
         pane = self.pane(name)
         if (panes.active, panes.lower) != before:
-            self.body.refresh(layout=True)
+            self.body.rearrange()
         pane.focus(scroll_visible=False)
         self.context_changed()
 

@@ -14,7 +14,7 @@ from proctui.tui.actions.killing import KillActions
 from proctui.tui.actions.logs import LogActions
 from proctui.tui.actions.moving import MoveActions
 from proctui.tui.actions.timing import TimeActions
-from proctui.tui.bindings import KEYS, applies, to_bindings
+from proctui.tui.bindings import KEYS, Key, applies, to_bindings
 from proctui.tui.feed import Feed, Tick
 from proctui.tui.trends import Trends, job_sums
 from proctui.tui.widgets.footer import KeyFooter
@@ -24,7 +24,9 @@ from proctui.units import clock_text
 
 __all__ = ["MainScreen"]
 
-_KEY_OF_ACTION = {key.action.partition("(")[0]: key for key in KEYS}
+_KEYS_OF_ACTION: dict[str, list[Key]] = {}
+for _key in KEYS:
+    _KEYS_OF_ACTION.setdefault(_key.action.partition("(")[0], []).append(_key)
 
 
 class MainScreen(
@@ -215,12 +217,13 @@ class MainScreen(
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that do nothing here are off."""
-        key = _KEY_OF_ACTION.get(action)
-        if key is None or not self.is_mounted:
+        keys = _KEYS_OF_ACTION.get(action)
+        if keys is None or not self.is_mounted:
             return True
         if self.prompt.display and action not in ("next_pane", "back", "quit"):
             return True
-        return applies(key, self.context())
+        context = self.context()
+        return any(applies(key, context) for key in keys)
 
     def on_resize(self, _event: events.Resize) -> None:
         self.call_after_refresh(self._shown_again)
