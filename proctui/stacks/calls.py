@@ -256,12 +256,13 @@ def _ppoll(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
 
 def _select(thread: ThreadLook, args: tuple[int, ...], *, micro: bool = True) -> Wait:
     fds: set[int] = set()
-    size = (min(args[0], _POLL_MOST) + 7) // 8
+    most = min(args[0], _POLL_MOST)
+    size = (most + 7) // 8
     for address in args[1:4]:
         # The sets are overwritten with the result on return; in the sleep they still hold the question.
         raw = kernel.read_memory(thread.pid, address, size) if address and size else None
         bits = int.from_bytes(raw or b"", "little")
-        fds.update(n for n in range(args[0]) if bits >> n & 1)
+        fds.update(n for n in range(most) if bits >> n & 1)
     seconds = _timespec(thread.pid, args[4], micro=micro)
     if not fds and args[4]:
         return Wait("sleep", _sleeping(seconds), timed=True, seconds=seconds)

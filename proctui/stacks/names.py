@@ -67,7 +67,7 @@ def _of_title(argv: Sequence[str]) -> str | None:
     ):
         return "pytest"
     match = re.match(r"^(gunicorn|celeryd?|postgres|nginx|ray|uvicorn)\b:+\s*(.+)$", joined)
-    return f"{match[1]} {match[2].strip('[] ')}" if match else None
+    return f"{match[1]} {match[2].strip()}" if match else None
 
 
 def _is_execnet(argv: Sequence[str]) -> bool:
