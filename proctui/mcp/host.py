@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from proctui.errors import ProctuiError
+from proctui.mcp.outside import Outside
 from proctui.model import Identity
 from proctui.stacks import tooling
 from proctui.text import sanitize
@@ -31,8 +32,15 @@ _TICK = 0.5
 class Host:
     """One watch for the server's life; :meth:`look` is safe from any thread."""
 
-    def __init__(self, watch: Watch, writer: SessionWriter | None, client: Identity | None) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        writer: SessionWriter | None,
+        client: Identity | None,
+        outside: Outside | None = None,
+    ) -> None:
         self.watch = watch
+        self.outside = outside
         self.writer = writer
         self.client = client
         self._ended = threading.Event()
@@ -48,11 +56,13 @@ class Host:
         from proctui.awareness import registry
         from proctui.awareness.select import containing
         from proctui.awareness.watch import open_watch
+        from proctui.jobs.broker import walled_off
 
         client = _client()
         inside = containing([one for one in registry.list_sessions() if one.state == "live"])
         if inside:
-            host = cls(open_watch(inside[0].id, history=0), None, client)
+            outside = Outside(inside[0]) if walled_off(inside[0]) else None
+            host = cls(open_watch(inside[0].id, history=0), None, client, outside)
         else:
             host = cls._own_session(client)
         background.own_by(host.owner())

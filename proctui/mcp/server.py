@@ -26,7 +26,7 @@ from mcp.server.stdio import stdio_server
 from proctui._version import __version__
 from proctui.errors import BadArgument, ProctuiError, TimedOut
 from proctui.mcp.host import Host
-from proctui.tools.call import call, error_result, harmless
+from proctui.tools.call import arguments_of, call, error_result, harmless
 from proctui.tools.context import CANCEL, SHARED
 from proctui.tools.declarations import BEYOND, find, of_phase
 from proctui.tools.declare import Phase, Tool, as_json
@@ -125,6 +125,8 @@ async def _result(
         CANCEL.set(cancelled)
         SHARED.set(host.look)
         try:
+            if host.outside is not None and host.outside.answers(tool.name):
+                return host.outside.call(tool.name, arguments_of(tool, arguments))
             return call(tool, arguments)
         except ProctuiError as error:
             return error_result(error)

@@ -24,6 +24,7 @@ pytest.importorskip("mcp")
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from proctui.jobs.fence import missing
 from proctui.tools.declarations import BEYOND, EIGHT, of_phase
 from proctui.tools.declare import as_json
 from tests.support import alive, python, running, wait_for
@@ -327,49 +328,63 @@ async def test_a_cancelled_call_ends_and_the_server_goes_on() -> None:
         assert len(again) == 20
 
 
-async def test_inside_a_session_that_session_is_used(tmp_path: Path) -> None:
+CLIENT = """\
+import asyncio, json, os, subprocess, sys
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+async def main():
+    kept = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "PROCTUI_FALLBACK")
+    child = subprocess.Popen(["sleep", "600"])
+    parameters = StdioServerParameters(command=sys.executable, args=["-m", "proctui", "mcp"],
+        env={name: os.environ[name] for name in kept})
+    async with stdio_client(parameters) as (reading, writing):
+        async with ClientSession(reading, writing) as session:
+            await session.initialize()
+            async def ask(tool, **arguments):
+                return (await session.call_tool(tool, arguments)).structured_content
+            found = {
+                "child": child.pid,
+                "spawned": await ask("list_spawned"),
+                "sessions": await ask("list_sessions"),
+                "outsider": await ask("inspect_process", pid=int(sys.argv[1])),
+                "refused": await ask("plan_kill", pid=int(sys.argv[1])),
+            }
+            plan = await ask("plan_kill", pid=child.pid)
+            found["ended"] = await ask("execute_kill", plan_id=plan["plan"]["id"])
+    child.wait()
+    print(json.dumps(found))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("fence", [(), ("--fence",)])
+def test_inside_a_session_that_session_is_used(fence: tuple[str, ...]) -> None:
     """The server is found by ancestry: a client scrubs the marker from its environment."""
-    client = (
-        "import asyncio, json, os, subprocess, sys\n"
-        "from mcp import ClientSession, StdioServerParameters\n"
-        "from mcp.client.stdio import stdio_client\n"
-        "async def main():\n"
-        "  kept = ('XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'PROCTUI_FALLBACK')\n"
-        "  child = subprocess.Popen(['sleep', '600'])\n"
-        "  p = StdioServerParameters(command=sys.executable, args=['-m', 'proctui', 'mcp'],\n"
-        "    env={n: os.environ[n] for n in kept})\n"
-        "  async with stdio_client(p) as (r, w):\n"
-        "    async with ClientSession(r, w) as s:\n"
-        "      await s.initialize()\n"
-        "      spawned = (await s.call_tool('list_spawned', {})).structured_content\n"
-        "      sessions = (await s.call_tool('list_sessions', {})).structured_content\n"
-        "  child.kill(); child.wait()\n"
-        "  print(json.dumps([child.pid, spawned, sessions]))\n"
-        "asyncio.run(main())\n"
-    )
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "proctui",
-            "run",
-            "--no-tui",
-            "--name",
-            "agent",
-            "--",
-            *python(client),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    if fence and missing() is not None:
+        pytest.skip(f"no fence here: {missing()}")
+    argv = [sys.executable, "-m", "proctui", "run", "--no-tui", *fence, "--name", "agent", "--"]
+    with running(["sleep", "601"]) as outsider:
+        done = subprocess.run(
+            [*argv, *python(CLIENT, str(outsider.pid))],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert outsider.poll() is None
     assert done.returncode == 0, done.stderr
-    child, spawned, sessions = json.loads(done.stdout)
-    (agent,) = [one for one in sessions["sessions"] if one["id"] == spawned["session"]]
+    found = json.loads(done.stdout)
+    (agent,) = [
+        one for one in found["sessions"]["sessions"] if one["id"] == found["spawned"]["session"]
+    ]
     assert agent["label"] == "agent" and agent["state"] == "live"
-    row = next(one for one in spawned["processes"] if one["pid"] == child)
+    row = next(one for one in found["spawned"]["processes"] if one["pid"] == found["child"])
     assert row["role"] == "spawned" and row["certainty"] == "certain" and row["stray"] is False
+    # Behind the fence the kernel refuses to tell; the runner outside does.
+    assert found["outsider"]["exe"] and found["outsider"]["environ"]
+    assert "error" not in found["outsider"]
+    assert found["refused"]["error"]["kind"] == "refused"
+    assert found["ended"]["results"][0]["outcome"] in ("exited", "zombie")
 
 
 async def test_strays_are_what_left_the_clients_tree() -> None:
