@@ -1,0 +1,186 @@
+"""Whole jobs: responsiveness, ordinary users, real pytest-xdist workers, hot functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proctui import stacks
+from proctui.errors import (
+    BadArgument,
+    NoSuchProcess,
+)
+from proctui.stacks import kernel, tooling
+from proctui.stacks.profile import hot_functions
+from tests.stacks.stage import as_nobody, cast, condition_of, nobody_environment
+from tests.support import running, wait_for
+
+# responding
+
+
+@pytest.mark.parametrize(
+    ("play", "responds"),
+    [("sleeper", True), ("busy_loop", True), ("self_deadlock", False), ("stopped", False)],
+)
+def test_is_responding(play: str, responds: bool) -> None:
+    with cast(play) as actors:
+        pid = actors[play].pid
+        settled = {"sleeper": "S", "busy_loop": "R", "self_deadlock": "S", "stopped": "T"}[play]
+        wait_for(lambda: kernel.glance(pid).state == settled)
+        if play == "self_deadlock":
+            wait_for(lambda: "lock" in stacks.capture(pid) and len(kernel.thread_ids(pid)) == 1)
+        assert stacks.is_responding(pid, 0.5) is responds
+
+
+def test_hangs_of_what_is_gone() -> None:
+    with pytest.raises(NoSuchProcess):
+        stacks.find_hangs(2**22 - 1, 0.1)
+    with pytest.raises(NoSuchProcess):
+        stacks.is_responding(2**22 - 1)
+    assert stacks.find_hangs([], 0.0)["verdicts"] == []
+
+
+def test_a_process_that_ends_during_the_look_is_left_out() -> None:
+    with running(["sleep", "0.3"]) as short, running(["sleep", "99"]) as long:
+        found = stacks.find_hangs([long.pid, short.pid], 0.8)
+        wait_for(lambda: short.poll() is not None)
+        verdicts = {row["pid"]: row["verdict"] for row in found["verdicts"]}
+        assert verdicts[long.pid] == "idle"
+        # Unreaped it is a zombie, reaped it is gone.
+        assert verdicts.get(short.pid, "waiting") == "waiting"
+
+
+def test_the_graph_alone() -> None:
+    with cast("pipe_full") as actors:
+        parent, child = actors["pipe_full"].family()
+        edges = wait_for(lambda: [e for e in stacks.wait_graph(parent) if e["from"] == child])
+        assert edges[0]["to"] == parent and "writes a full pipe that only" in edges[0]["why"]
+
+
+# ordinary users
+
+
+HANGS_CODE = (
+    "import json, sys; from proctui import stacks\n"
+    "print(json.dumps(stacks.find_hangs(int(sys.argv[1]), 0.7)['verdicts']))"
+)
+OWN_PLAYS = {
+    "lock_inversion": ("deadlock-proven",),
+    "fork_with_lock": ("deadlock-proven",),
+    "pipe_full": ("deadlock-proven", "suspected"),
+    "idle_pool": ("idle",),
+    "busy_loop": ("running",),
+    "zombie": ("idle",),
+}
+
+
+def test_an_ordinary_user_gets_verdicts_on_his_own() -> None:
+    prefix = as_nobody()
+    if prefix is None:
+        pytest.skip("needs root, setpriv and a Python for everybody")
+    plays = list(OWN_PLAYS)
+    environ = nobody_environment()
+    with cast(*plays, argv=prefix) as actors:
+
+        def verdicts() -> dict[str, dict[str, Any]]:
+            looks = {
+                play: subprocess.Popen(
+                    [*prefix, "-c", HANGS_CODE, str(actors[play].pid)],
+                    stdout=subprocess.PIPE, env=environ, cwd="/",
+                )
+                for play in plays
+            }  # fmt: skip
+            return {play: json.loads(look.communicate()[0])[0] for play, look in looks.items()}
+
+        def settled() -> dict[str, dict[str, Any]] | None:
+            found = verdicts()
+            fits = all(found[play]["verdict"] in OWN_PLAYS[play] for play in plays)
+            return found if fits else None
+
+        found = wait_for(settled, timeout=40)
+        if found["pipe_full"]["verdict"] == "suspected":
+            assert "descriptors may not be read" in found["pipe_full"]["evidence"][-1]
+        for actor in actors.values():
+            for pid in actor.family():
+                assert condition_of(pid)["tracer"] == 0
+
+
+# pytest-xdist
+
+XDIST = """
+import threading
+
+def test_passes():
+    pass
+
+def test_hangs():
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+"""
+
+
+def test_of_xdist_workers_only_the_hung_one_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+    (tmp_path / "test_job.py").write_text(XDIST)
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path),
+    ]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    with running(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path, env=environ
+    ) as child:
+
+        def hung() -> dict[str, Any] | None:
+            found = stacks.find_hangs(child.pid, 0.7)
+            bad = [
+                row
+                for row in found["verdicts"]
+                if row["verdict"] in ("suspected", "deadlock-proven")
+            ]
+            return {"bad": bad, **found} if bad else None
+
+        found = wait_for(hung, timeout=60)
+        (bad,) = found["bad"]
+        assert "test_hangs (" in bad["evidence"][0]
+        assert len(found["verdicts"]) == 3
+        row = next(trace for trace in found["stacks"] if trace["pid"] == bad["pid"])
+        assert "lock" in row
+        if bad["label"]:
+            assert "test_hangs" in bad["label"]
+
+
+# hot functions
+
+
+def test_hot_functions_and_speedscope(tmp_path: Path) -> None:
+    if not tooling.find_tool("py-spy"):
+        pytest.skip("py-spy is not installed")
+    saved = tmp_path / "profile.json"
+    with cast("busy_loop", "shell") as actors:
+        pids = [actors["busy_loop"].pid, actors["shell"].pid]
+        found = hot_functions(pids, 1, save=str(saved))
+        assert found is not None
+        assert found[0]["function"] == "busy_loop" and found[0]["file"].endswith("hangs.py")
+        assert 0.5 < found[0]["share"] <= 1 and found[0]["share"] <= found[0]["cumulative"]
+        document = json.loads(saved.read_text())
+        assert document["profiles"][0]["type"] == "sampled"
+        assert hot_functions(pids[1], 1) is None
+        with pytest.raises(BadArgument):
+            hot_functions(pids[0], 1, save=str(tmp_path / "no" / "where"))
+    with pytest.raises(NoSuchProcess):
+        hot_functions(2**22 - 1, 1)
