@@ -6,12 +6,12 @@ costs next to nothing.  ``proctui help library`` shows it at work.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from proctui._version import __version__
 
+TYPE_CHECKING = False  # typing's own costs more than all the rest of this import
 if TYPE_CHECKING:
+    from typing import Any
+
     from proctui.awareness.library import ProcessBaseline
     from proctui.errors import (
         AccessDenied,
@@ -94,6 +94,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'proctui' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOME.get(name, "proctui.errors")), name)
     globals()[name] = value
     return value
