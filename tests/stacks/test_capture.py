@@ -350,7 +350,8 @@ def test_an_ordinary_user_sees_his_own_and_is_told_about_others(tmp_path: Path) 
 
 def test_a_stop_that_was_not_there_before_is_told_with_its_cure() -> None:
     from proctui.machine.identity import identify
-    from proctui.stacks.assemble import after_check, preflight
+    from proctui.stacks.assemble import after_check
+    from proctui.stacks.preflight import preflight
 
     with cast("sleeper") as actors:
         pid = actors["sleeper"].pid
