@@ -11,7 +11,7 @@ from proctui.errors import BadArgument
 
 __all__ = ["Parser", "add_json", "add_session", "count", "integer", "seconds", "signal_number"]
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 class Parser(argparse.ArgumentParser):

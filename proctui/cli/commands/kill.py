@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from proctui.cli.ask import confirm
 from proctui.cli.commands.look import role_span
 from proctui.cli.output import Line, print_json, print_lines, span, status_of, table, warn
-from proctui.errors import BadArgument, RefusedError
+from proctui.errors import RefusedError, check_pid
 
 if TYPE_CHECKING:
     from proctui.awareness.view import View
@@ -29,9 +29,11 @@ def kill(args: Namespace) -> int:
     scope = scope_of(args.tree, args.group)
     targets = []
     for text in args.targets:
-        pid, identity = parse_target(text)
-        if pid == 1:
-            raise BadArgument("pid 1 is never signalled", "name a process of the job")
+        if text.isascii() and text.isdigit() and len(text) <= 40:
+            pid, identity = check_pid(int(text), signalling=True), None
+        else:
+            pid, identity = parse_target(text)
+            check_pid(pid, signalling=True)
         targets.append(pid if identity is None else identity)
     with looking(args.session, signalling=True) as look:
         named = [one if not isinstance(one, int) else identify(one) for one in targets]
