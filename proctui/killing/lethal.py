@@ -15,6 +15,7 @@ from proctui.awareness.view import View
 from proctui.killing import cgroup
 from proctui.killing.crew import Crew
 from proctui.killing.freeze import Freezer
+from proctui.killing.plan import is_whole_job
 
 __all__ = ["end_all"]
 
@@ -64,8 +65,7 @@ def _send_all(crew: Crew) -> None:
 
 def _kill_cgroup(crew: Crew, view: View) -> bool:
     """The control group, if the whole job is to die; whether it held every living member."""
-    procs = view.snapshot.procs
-    if any(procs[pid].identity.key not in crew.keys for pid in view.job if pid in procs):
+    if not is_whole_job(view, crew.keys):
         return False
     living = {one.entry.pid: one for one in crew.living()}
     killed = cgroup.kill_all(view, {pid: one.entry.identity for pid, one in living.items()})

@@ -27,6 +27,7 @@ __all__ = [
     "PlanEntry",
     "Scope",
     "entry_of",
+    "is_whole_job",
     "make_group_plan",
     "make_job_plan",
     "make_plan",
@@ -273,7 +274,7 @@ def _assemble(
             replace(entry, reason=f"the whole plan is refused: {stopped}") for entry in targets
         ]
         targets = []
-    whole_job = stopped is None and bool(targets) and view.job <= {one.pid for one in targets}
+    whole_job = bool(targets) and is_whole_job(view, {one.identity.key for one in targets})
     warnings = tuple(view.warnings)
     weakness = degraded()
     if weakness is not None:
@@ -294,6 +295,17 @@ def _assemble(
         stopped=stopped,
         warnings=warnings,
     )
+
+
+def is_whole_job(view: View, keys: Collection[Key]) -> bool:
+    """Whether no living process of the job is missing from ``keys``."""
+    for pid in view.job:
+        proc = view.snapshot.procs.get(pid)
+        if proc is None or proc.identity.key in keys:
+            continue
+        if proc.state not in ("Z", "X") or (proc.threads or 0) > 1:
+            return False
+    return True
 
 
 def entry_of(proc: Proc, verdict: Verdict, reason: str) -> PlanEntry:

@@ -282,11 +282,11 @@ from proctui import ProcessBaseline, ProcessGroupManager, ProcessProtection
 with ProcessBaseline() as baseline:
     manager = ProcessGroupManager(baseline)
     def work():
-        for _ in range(5):
+        for _ in range(2):
             with manager.create_process_group() as group:
                 group.spawn(["sleep", "1000"])
                 group.spawn(["sleep", "1000"])
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
     assert not manager.managed_groups, manager.managed_groups
