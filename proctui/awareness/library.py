@@ -235,17 +235,23 @@ def _label() -> str:
 
 def _end(writer: SessionWriter | None, watch: Watch) -> None:
     if writer is not None and writer.owned:
-        with contextlib.suppress(OSError):
-            audited = (
-                writer.session.directory is not None
-                and (writer.session.directory / "audit.jsonl").stat().st_size > 0
-            )
-            if audited or writer.spawned():
-                writer.end()
-            else:
-                writer.discard()
+        if any(kernel.alive(entry.identity) for entry in writer.spawned()):
+            # What outlives us makes the session an orphaned one: the kernel says so, not a file.
+            writer.flush()
+            writer.detach()
+        elif _audited(writer):
+            writer.end()
+        else:
+            writer.discard()
     with contextlib.suppress(OSError):
         watch.close()
+
+
+def _audited(writer: SessionWriter) -> bool:
+    try:
+        return os.stat("audit.jsonl", dir_fd=writer.directory_fd).st_size > 0
+    except OSError:
+        return False
 
 
 def _after_fork() -> None:
