@@ -179,7 +179,10 @@ class History:
             row = rows[pid]
             record = live.get(pid)
             if record is None:
-                record = live[pid] = self._begin(row, before.get(pid), index)
+                old = before.get(pid)
+                if index == 0 or (old is not None and _same_but_measured(old, row)):
+                    continue
+                record = live[pid] = self._begin(row, old, index)
             record.add(index, row)
         for pid in members:
             if pid in live:
@@ -255,6 +258,11 @@ class History:
             if shown is not None:
                 procs[pid] = shown
         return Moment(index, self.wall.at(index), procs)
+
+
+def _same_but_measured(old: Proc, new: Proc) -> bool:
+    """Whether only the first CPU figure came in, of a process that does nothing."""
+    return old.cpu is None and new.cpu == 0.0 and old == new._replace(cpu=None, seen=old.seen)
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
