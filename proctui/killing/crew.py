@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from proctui.awareness.view import View
 from proctui.errors import Changed, NoSuchProcess, ProctuiError
-from proctui.killing import signals, states
+from proctui.killing import pins, signals, states
 from proctui.killing.family import Family
 from proctui.killing.plan import Plan, PlanEntry, objection
 from proctui.killing.report import Result
@@ -23,6 +23,10 @@ KILL_WAIT = 5.0
 """Seconds a process has to vanish after KILL (the kernel may have gigabytes to give back)."""
 REAP_WAIT = 0.25
 """Seconds in which the parents of the dead may reap them before they are called zombies."""
+
+
+RESERVE = 96
+"""Descriptors left to looking, to the helper and to everybody else in this program."""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Crew:
         self.unfinished = False
         self.warnings: list[str] = []
         self._family = Family(plan)
+        self._room = pins.spare_descriptors() - RESERVE
         for member in self.members:
             self._pin(member)
 
@@ -135,8 +140,8 @@ class Crew:
     def wait(self, timeout: float) -> list[Member]:
         """Until all open ones have ended, or ``timeout`` seconds; those that live."""
         by_pin = {id(one.pin): one for one in self.open() if one.pin is not None}
-        pins = [one.pin for one in by_pin.values() if one.pin is not None]
-        return [by_pin[id(pin)] for pin in signals.wait_dead(pins, max(0.0, timeout))]
+        held = [one.pin for one in by_pin.values() if one.pin is not None]
+        return [by_pin[id(pin)] for pin in signals.wait_dead(held, max(0.0, timeout))]
 
     def wait_killed(self) -> None:
         """Until all have vanished, or what is left sleeps where no signal reaches it."""
@@ -203,10 +208,11 @@ class Crew:
             if member.pin is not None:
                 member.pin.close()
 
-    @staticmethod
-    def _pin(member: Member) -> None:
+    def _pin(self, member: Member) -> None:
+        hold = self._room > 0
         try:
-            member.pin = signals.pin(member.entry.identity)
+            member.pin = signals.pin(member.entry.identity, hold=hold)
+            self._room -= member.pin.fd is not None
         except NoSuchProcess:
             member.give_up("gone", "it ended before anything was sent")
         except Changed as error:

@@ -11,14 +11,16 @@ for :data:`SILENCE` seconds.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import resource
 import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -33,7 +35,7 @@ __all__ = ["SILENCE", "Freezer", "helper_main"]
 SILENCE: Final = 30.0
 """Seconds after which the helper frees everybody, as if we had died."""
 
-_BATCH = 64
+_BATCH = 32
 """Descriptors per message; the kernel takes at most 253 (unix(7), SCM_RIGHTS)."""
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _ARM, _DONE, _ACK = b"A", b"D", b"a"
@@ -108,24 +110,23 @@ class Freezer:
         return False
 
     def stop(self, pins: Iterable[Pin]) -> list[tuple[Pin, OSError | None]]:
-        """STOP each, in order, once the helper holds it; with the error of those it failed for.
-
-        A pin without a held descriptor (they ran out) is not stopped.
-        """
+        """STOP each, in order, once the helper holds it; with the error of those it failed for."""
         outcome: list[tuple[Pin, OSError | None]] = []
-        waiting = [pin for pin in pins if pin.fd is not None]
-        for at in range(0, len(waiting), _BATCH):
-            batch = waiting[at : at + _BATCH]
-            if not self._arm(batch):
-                return outcome
-            for pin in batch:
-                try:
-                    signals.send(pin, signal.SIGSTOP)
-                except OSError as error:
-                    outcome.append((pin, error))
-                else:
-                    self._frozen.append(pin)
-                    outcome.append((pin, None))
+        for batch in _batches(pins):
+            with contextlib.ExitStack() as opened:
+                fds = [_fd(pin, opened) for pin in batch]
+                if not self._arm([fd for fd in fds if fd is not None]):
+                    return outcome
+                for pin, fd in zip(batch, fds, strict=True):
+                    if fd is None:
+                        continue
+                    try:
+                        signals.send(pin, signal.SIGSTOP)
+                    except OSError as error:
+                        outcome.append((pin, error))
+                    else:
+                        self._frozen.append(pin)
+                        outcome.append((pin, None))
         return outcome
 
     def settle(self, killed: Iterable[Pin]) -> None:
@@ -137,11 +138,11 @@ class Freezer:
                     signals.send(pin, signal.SIGCONT)
         self._frozen.clear()
 
-    def _arm(self, pins: list[Pin]) -> bool:
+    def _arm(self, fds: list[int]) -> bool:
         if self._line is None:
             return False
         try:
-            socket.send_fds(self._line, [_ARM], [pin.fd for pin in pins if pin.fd is not None])
+            socket.send_fds(self._line, [_ARM], fds)
         except OSError:
             return False
         return self._acknowledged()
@@ -168,10 +169,27 @@ class Freezer:
                 signals.end_helper(helper, 0.0)
 
 
+def _batches(pins: Iterable[Pin]) -> Iterator[list[Pin]]:
+    left = iter(pins)
+    while batch := list(itertools.islice(left, _BATCH)):
+        yield batch
+
+
+def _fd(pin: Pin, opened: contextlib.ExitStack) -> int | None:
+    """A pidfd for the helper, ``None`` where the process is gone or nothing can be opened."""
+    try:
+        return opened.enter_context(pin.descriptor())
+    except (OSError, ProctuiError):
+        return None
+
+
 def helper_main(descriptor: int, silence: float) -> None:
     """The helper: collect pidfds; CONT to all when the parent dies or falls silent."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(signum, signal.SIG_IGN)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     held: list[int] = []
     parent = _parent_pidfd()
     with socket.socket(fileno=descriptor) as line:

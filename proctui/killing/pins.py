@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import select
 import signal
 import time
@@ -14,7 +15,7 @@ from proctui.errors import Changed, NoSuchProcess, NotSupported
 from proctui.machine import identity as identities
 from proctui.model import Identity
 
-__all__ = ["Pin", "degraded", "pin", "same", "wait_dead"]
+__all__ = ["Pin", "degraded", "pin", "same", "spare_descriptors", "wait_dead"]
 
 
 def degraded() -> str | None:
@@ -73,6 +74,8 @@ class Pin:
                 return bool(_poll([fd], 0))
         except NoSuchProcess:
             return True
+        except NotSupported:
+            return False
 
     def reaped(self) -> bool:
         """Whether nothing is left of it, not even a zombie (proc(5), fdinfo of a pidfd)."""
@@ -87,6 +90,8 @@ class Pin:
                     return any(line.split() == ["Pid:", "-1"] for line in info)
         except NoSuchProcess:
             return True
+        except (NotSupported, OSError):
+            return False
 
     @contextlib.contextmanager
     def _usable(self) -> Iterator[int | None]:
@@ -113,9 +118,11 @@ def same(wanted: Identity, found: Identity) -> bool:
     return wanted.same(found)
 
 
-def pin(identity: Identity) -> Pin:
+def pin(identity: Identity, *, hold: bool = True) -> Pin:
     """Pin exactly this process.
 
+    Without ``hold``, or where no descriptor is left to hold, it is only proved
+    that this is the process; each use opens a descriptor and proves it again.
     Raises :class:`NoSuchProcess` where the pid is free, :class:`Changed`
     where somebody else has it.
     """
@@ -126,13 +133,27 @@ def pin(identity: Identity) -> Pin:
         try:
             fd, found = identities.pin(identity.pid)
         except NotSupported:
-            # No descriptor is left to hold: each use opens one of its own.
             return Pin(identity, None)
-    if not same(identity, found):
-        if fd is not None:
-            os.close(fd)
+    right = same(identity, found)
+    if fd is not None and not (right and hold):
+        os.close(fd)
+        fd = None
+    if not right:
         raise Changed(f"pid {identity.pid} is no longer process {identity}, but {found}")
     return Pin(identity, fd)
+
+
+def spare_descriptors() -> int:
+    """How many descriptors this process may still open (getrlimit(2)); 0 where nobody knows."""
+    try:
+        used = len(os.listdir("/proc/self/fd"))
+    except OSError:
+        try:
+            used = len(os.listdir("/dev/fd"))
+        except OSError:
+            return 0
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return (1 << 20) if limit == resource.RLIM_INFINITY else max(0, limit - used)
 
 
 def _poll(fds: Iterable[int], timeout: float) -> set[int]:

@@ -21,10 +21,11 @@ def parse_io(raw: bytes) -> tuple[int, int] | None:
 
 
 class JobIo:
-    """Keeps one descriptor for each process of the job."""
+    """Keeps one descriptor for each process of the job, up to ``budget``; the rest is reopened."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, budget: int) -> None:
         self._root = root
+        self._budget = budget
         self._fds: dict[int, int] = {}
         self._last: dict[int, tuple[float, bytes, Io]] = {}
 
@@ -37,11 +38,7 @@ class JobIo:
 
     def _one(self, now: float, pid: int) -> Io:
         try:
-            fd = self._fds.get(pid)
-            if fd is None:
-                fd = os.open(f"{self._root}/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
-                self._fds[pid] = fd
-            raw = os.pread(fd, 512, 0)
+            raw = self._read(pid)
         except OSError:
             return _DENIED
         figures = parse_io(raw)
@@ -64,6 +61,19 @@ class JobIo:
             )
         self._last[pid] = (now, raw, io)
         return io
+
+    def _read(self, pid: int) -> bytes:
+        fd = self._fds.get(pid)
+        if fd is not None:
+            return os.pread(fd, 512, 0)
+        fd = os.open(f"{self._root}/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
+        if len(self._fds) < self._budget:
+            self._fds[pid] = fd
+            return os.pread(fd, 512, 0)
+        try:
+            return os.pread(fd, 512, 0)
+        finally:
+            os.close(fd)
 
     def drop(self, pid: int) -> None:
         """Forget a process that is gone."""
