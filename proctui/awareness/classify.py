@@ -83,6 +83,7 @@ class Classifier:
         self._cgroup: frozenset[int] = frozenset()
         self._truth = truth
         self._all_due = True
+        self._claimed_anew: set[int] = set()
         self._bound: frozenset[Key] | None = None
         self._links = Links()
 
@@ -98,9 +99,12 @@ class Classifier:
             or previous.proof != truth.proof
             or previous.blocked != truth.blocked
             or previous.baseline is not truth.baseline
-            or previous.claims is not truth.claims
         ):
             self._all_due = True
+        elif previous.claims is not truth.claims:
+            old, new = previous.claims, truth.claims
+            moved = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+            self._claimed_anew |= {key[1] for key in moved}
 
     def bind(self, controllers: frozenset[Key] | None) -> None:
         """Another's session inside a watched job speaks for that job's processes alone.
@@ -174,6 +178,8 @@ class Classifier:
         due = set(procs) if self._all_due else set(touched)
         self._all_due = False
         due |= self._ask_again(procs, snapshot.boottime)
+        due |= self._claimed_anew & procs.keys()
+        self._claimed_anew = set()
         self._note_leader(procs)
         if cgroup != self._cgroup:
             due |= (cgroup ^ self._cgroup) & procs.keys()
@@ -511,7 +517,12 @@ class Classifier:
             )
         unchecked = self._unchecked.get(proc.identity.key, ())
         if record is not None:
+            if proc.identity.inode is None:
+                unchecked += ("identity: by its start time only, which two processes may share",)
             return self._spawned(truth, procs, proc, record, unchecked)
+        if truth.baseline is not None and truth.baseline.span.unreadable:
+            count = truth.baseline.span.unreadable
+            unchecked += (f"baseline: {count} processes could not be seen when it was taken",)
         return Verdict(
             Role.UNKNOWN, Certainty.CERTAIN, (self._why_unknown(truth, proc),), unchecked
         )

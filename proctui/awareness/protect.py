@@ -23,6 +23,10 @@ __all__ = ["Rules", "add", "add_helper", "discard", "register", "registered"]
 Key = tuple[str, int, str, int | None]
 Hook = Callable[[], Iterable[Identity]]
 
+_HELPER = "proctui's own helper"
+_HELPERS = 64
+"""Helpers remembered before those that ended are forgotten."""
+
 _lock = threading.Lock()
 _added: dict[Key, tuple[Identity, str]] = {}
 _hooks: list[tuple[Hook, str]] = []
@@ -40,7 +44,13 @@ def add_helper(pid: int) -> Identity | None:
         identity = kernel.identify(pid)
     except ProctuiError:
         return None
-    add(identity, "proctui's own helper")
+    with _lock:
+        known = [kept for kept, reason in _added.values() if reason == _HELPER]
+    if len(known) >= _HELPERS:
+        for kept in known:
+            if not kernel.alive(kept):
+                discard(kept)
+    add(identity, _HELPER)
     return identity
 
 

@@ -201,25 +201,52 @@ class Follower:
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
         self._mark = self._sign()
+        self._age = 0
         self.warnings: tuple[str, ...] = truth.warnings
 
-    def _sign(self) -> object:
-        """Moves when the owner published something new, or the files moved where they matter."""
+    def _sign(self) -> list[object]:
+        """Moves when the owner published something new; without one, when the files moved."""
         session = self.truth.session
+        if self.truth.proof == "memory" and session.owner_alive and session.runner is not None:
+            return [memory.locate(session.runner.pid, session.id, part) for part in _PARTS]
         marks: list[object] = []
-        if self.truth.proof == "memory" and session.runner is not None:
-            marks += [memory.locate(session.runner.pid, session.id, part) for part in _PARTS]
         if session.directory is not None:
             marks += [
                 _stamp(session.directory / name) for name in ("spawned.jsonl", "session.json")
             ]
         return marks
 
-    def refresh(self) -> Truth | None:
-        """Newer knowledge, or ``None`` where there is none."""
-        mark = self._sign()
-        if mark == self._mark and self.truth.proof != "socket":
+    def _claims(self) -> dict[Key, Entry] | None:
+        """What the owner saw, where nothing else moved: a fork a second must not cost a baseline."""
+        owner = self.truth.session.runner
+        if owner is None or not kernel.alive(owner):
             return None
+        rows = memory.read(owner.pid, self.truth.session.id, "spawned")
+        if not isinstance(rows, list) or not kernel.alive(owner):
+            return None
+        try:
+            return claims_of(rows)
+        except ValueError:
+            return None
+
+    def refresh(self, *, force: bool = False) -> Truth | None:
+        """Newer knowledge, or ``None`` where there is none.
+
+        A runner that can only be asked over its socket is asked every few
+        looks, and whenever somebody decides (``force``).
+        """
+        mark = self._sign()
+        self._age += 1
+        asked = self.truth.proof == "socket" and (force or self._age >= _ASK_EVERY)
+        if mark == self._mark and not asked:
+            return None
+        self._age = 0
+        if self.truth.proof == "memory" and mark[:2] == self._mark[:2] and mark[0] is not None:
+            claims = self._claims()
+            if claims is not None:
+                self._mark = mark
+                self.truth = replace(self.truth, claims=claims)
+                return self.truth
         self._mark = mark
         session = reload(self.truth.session)
         newer = learn(session)
@@ -234,7 +261,8 @@ class Follower:
         return newer
 
 
-_PARTS = ("session", "spawned")
+_PARTS = ("session", "baseline", "spawned")
+_ASK_EVERY = 5
 
 
 def _stamp(path: Path) -> object:

@@ -163,7 +163,7 @@ class Watch:
             if classifier.truth.session is not self.writer.session:
                 classifier.learn(replace(classifier.truth, session=self.writer.session))
         elif self._follower is not None:
-            newer = self._follower.refresh()
+            newer = self._follower.refresh(force=force)
             if newer is not None:
                 classifier.learn(newer)
 

@@ -35,6 +35,7 @@ __all__ = ["Entry", "SessionWriter", "boottime", "create_session", "held", "now"
 
 _HELD: dict[str, SessionWriter] = {}
 _FILE_BUDGET = 48 << 20
+_MANY = 64
 
 
 class Entry(NamedTuple):
@@ -124,13 +125,25 @@ def create_session(
     reasons = []
     for state in paths.state_candidates():
         try:
-            return SessionWriter(_prepare(state, session, lock=lock), lock=lock)
+            writer = SessionWriter(_prepare(state, session, lock=lock), lock=lock)
         except (OSError, files.FileProblem) as error:
             reasons.append(f"{state}: {error}")
+            continue
+        _sweep_sometimes(state)
+        return writer
     raise AccessDenied(
         "no directory for sessions can be written: " + "; ".join(reasons),
         "set XDG_STATE_HOME to a directory of yours",
     )
+
+
+def _sweep_sometimes(state: Path) -> None:
+    """Stale sessions are removed when there are many: a start must not wait for it each time."""
+    with contextlib.suppress(OSError, files.FileProblem):
+        if len(os.listdir(state / "sessions")) > _MANY:
+            from proctui.awareness import registry
+
+            registry.sweep()
 
 
 def _prepare(state: Path, session: Session, *, lock: bool) -> tuple[Session, int, int]:

@@ -83,6 +83,11 @@ class _Running:
             start_new_session=True,
             env={**os.environ, "RUST_BACKTRACE": "0", "LC_ALL": "C", "DEBUGINFOD_URLS": ""},
         )
+        # Whoever judges processes here must know it for one of ours; where nobody has come to
+        # judge, loading the judgement would take longer than the look.
+        judging = sys.modules.get("proctui.awareness.protect")
+        if judging is not None:
+            judging.add_helper(self.child.pid)
         self.out: list[bytes] = []
         self.err: list[bytes] = []
         self.size = 0
