@@ -82,11 +82,13 @@ def emit(
         print_json(result)
     else:
         print_lines(render(result), fit=fit)
-        for warning in result.get("warnings", ()):
-            warn(str(warning))
         error = result.get("error")
+        told = str(error["message"]) if isinstance(error, Mapping) else None
+        for warning in result.get("warnings", ()):
+            if told is None or not str(warning).startswith(told):
+                warn(str(warning))
         if isinstance(error, Mapping):
-            _tell(str(error["message"]), error.get("hint"))
+            _tell(str(told), error.get("hint"))
     return status_of(result)
 
 

@@ -26,13 +26,15 @@ def job(command: str, *options: str) -> Iterator[dict[str, Any]]:
     argv = [*PROCTUI, "run", "--no-tui", "--name", "guarded", *options, "--", "sh", "-c", command]
     with running(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as front:
         session = wait_for(_the_session)
+        pid = session["leader"]["pid"]
         try:
             yield session
         finally:
             proctui("strays", "--end", "--yes", "--session", session["id"])
-            if alive(session["leader"]["pid"]):
-                pid = session["leader"]["pid"]
-                proctui("kill", pid, "--tree", "--yes", "--session", session["id"])
+            proctui("kill", pid, "--tree", "--yes", "--session", session["id"])
+            if alive(pid):
+                # What we test failed, and the group is ours: the job's leader made it.
+                os.killpg(pid, signal.SIGKILL)
             front.wait(20)
 
 

@@ -52,8 +52,7 @@ def _named_keys(look: Callable[[], View], named: Iterable[Any]) -> frozenset[Any
 
 
 def strays(args: Namespace) -> int:
-    from proctui.killing.plan import make_plan
-    from proctui.model import Certainty
+    from proctui.killing.plan import make_strays_plan
     from proctui.tools.context import looking
     from proctui.tools.sessions import strays_of
 
@@ -62,13 +61,7 @@ def strays(args: Namespace) -> int:
         listed = strays_of(view)
         if not args.end:
             return _print(listed, args, _listing)
-        certain = [
-            proc.identity
-            for pid in sorted(view.strays)
-            if (proc := view.proc(pid)) is not None
-            and view.verdict(pid).certainty is Certainty.CERTAIN
-        ]
-        plan = make_plan(look, certain)
+        plan = make_strays_plan(look)
         status = _carry_out(plan, look, args, beside=listed)
         if not args.json:
             for one in listed["strays"]:
