@@ -32,7 +32,18 @@ class ClosedSets:
         self.python = {pid for pid, one in seen.items() if one.python}
         self.members = graph.closed(self._open_to_others())
         self._know_outsiders()
+        # A worker that waits for work in library code alone holds no lock of the program.
+        self.harmless = frozenset(tid for tid in graph.nodes if self._is_harmless(tid))
+        self.locked = graph.closed(self._open_to_others(), self.harmless)
         self.edges: list[Edge] = []
+
+    def _is_harmless(self, tid: int) -> bool:
+        row = self.rows.get(tid)
+        if row is None or self.graph.nodes[tid].thread.pid not in self.python:
+            return False
+        if not any(frame["kind"] == "python" for frame in row["frames"]):
+            return True
+        return bool(row.get("idle")) and innermost_user(row["frames"]) is None
 
     def _know_outsiders(self) -> None:
         """Members that were not asked about need their frames too: their leaf may be an idle one."""

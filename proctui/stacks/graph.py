@@ -100,14 +100,22 @@ class WaitGraph:
         # What something outside can end needs no further search.
         return node, [] if finder.outside else list(finder.processes)
 
-    def closed(self, extra_outside: frozenset[int] = frozenset()) -> set[int]:
-        """The greatest set of threads that are all blocked and whose wakers are all in it."""
+    def closed(
+        self,
+        extra_outside: frozenset[int] = frozenset(),
+        harmless: frozenset[int] = frozenset(),
+    ) -> set[int]:
+        """The greatest set of threads that are all blocked and whose wakers are all in it.
+
+        ``extra_outside`` are no members whatever they wait for; ``harmless``
+        are not counted as wakers.
+        """
         members = {
             tid for tid, node in self.nodes.items() if node.blocked and tid not in extra_outside
         }
         changed = True
         while changed:
-            leaving = {tid for tid in members if not self.nodes[tid].wakers <= members}
+            leaving = {tid for tid in members if not self.nodes[tid].wakers - harmless <= members}
             members -= leaving
             changed = bool(leaving)
         return members

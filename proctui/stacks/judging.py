@@ -68,40 +68,45 @@ def judge_gil(one: Observed) -> Judgement | None:
     return Judgement("suspected", evidence, None, limit, edges)
 
 
-def judge_locks(one: Observed, graph: WaitGraph) -> Judgement | None:
-    """Python locks that no closed set explains: who holds them, by source and locals."""
+def judge_locks(
+    one: Observed, graph: WaitGraph, locked: set[int], harmless: frozenset[int]
+) -> Judgement | None:
+    """Python locks that no closed set explains: who holds them, by source and locals.
+
+    ``locked`` is the closed set in which ``harmless`` threads, idle workers
+    and native helpers, don't count as wakers.  What other processes share is
+    judged by closed sets alone: their sources say nothing about each other.
+    """
     rows = one.rows
-    waiting = [
-        row
-        for row in rows.values()
-        if row.get("lock")
-        and one.still(row["tid"])
-        and row["tid"] in graph.nodes
-        and not graph.nodes[row["tid"]].wait.timed
-    ]
+    waiting = [row for row in rows.values() if row.get("lock") and _is_private(one, row, graph)]
     if not waiting or not one.python:
         return None
     tids = {row["tid"] for row in waiting}
     holdings = _holdings(one, tids)
     found = locks.cycles(holdings)
-    if found:
-        return _inversion(one, rows, found[0], graph)
-    unexplained = []
-    for row in waiting:
-        held = next((h for h in holdings if h.tid == row["tid"]), None)
-        owner = locks.owner_of(held.wants, holdings) if held and held.wants else None
-        if owner is None:
-            unexplained.append(row)
+    # One thread that takes a lock twice may mean it for a signal: others are to release it.
+    sure = [chain for chain in found if len(chain) > 1 or chain[0].tid in locked]
+    if sure:
+        return _inversion(one, rows, sure[0])
+    unexplained = [row for row in waiting if row["tid"] in locked and not _owner(row, holdings)]
     if not unexplained:
         return None
-    others = [row for row in rows.values() if row["tid"] not in tids and _may_release(row)]
-    if others:
-        return None
     evidence = [thread_sentence(row, None) for row in unexplained[:6]]
-    evidence.append(f"no thread of the process runs that could release it ({one.seconds:.1f} s)")
-    harmless = [row for row in rows.values() if row["tid"] not in tids]
-    unless = [f'{row["tid"]} "{row["name"]}" holds it' for row in harmless[:3]]
+    evidence.append(f"no thread of the process that could release it ran in {one.seconds:.1f} s")
+    helpers = [row for row in rows.values() if row["tid"] in harmless]
+    unless = [f'{row["tid"]} "{row["name"]}" releases it' for row in helpers[:3]]
     return Judgement("suspected", evidence, None, unless or ["a signal handler releases it"])
+
+
+def _is_private(one: Observed, row: dict[str, Any], graph: WaitGraph) -> bool:
+    """A lock wait without a time limit, of this process alone, that lasted the whole look."""
+    node = graph.nodes.get(row["tid"])
+    return node is not None and node.blocked and not node.edges and one.still(row["tid"])
+
+
+def _owner(row: dict[str, Any], holdings: list[locks.Holding]) -> locks.Holding | None:
+    held = next((one for one in holdings if one.tid == row["tid"]), None)
+    return locks.owner_of(held.wants, holdings) if held and held.wants else None
 
 
 def _holdings(one: Observed, waiting: set[int]) -> list[locks.Holding]:
@@ -120,7 +125,7 @@ def _holdings(one: Observed, waiting: set[int]) -> list[locks.Holding]:
 
 
 def _inversion(
-    one: Observed, rows: dict[int, dict[str, Any]], chain: list[locks.Holding], graph: WaitGraph
+    one: Observed, rows: dict[int, dict[str, Any]], chain: list[locks.Holding]
 ) -> Judgement:
     evidence, edges = [], []
     for held, after in zip(chain, [*chain[1:], chain[0]], strict=True):

@@ -54,7 +54,10 @@ def find_hangs(
     judged: dict[int, Judgement] = {}
     for pid, one in seen.items():
         judged[pid] = (
-            sets.judge(pid) or judge_gil(one) or judge_locks(one, graph) or judge_alone(one, graph)
+            sets.judge(pid)
+            or judge_gil(one)
+            or judge_locks(one, graph, sets.locked, sets.harmless)
+            or judge_alone(one, graph)
         )
     _blame_waiters(judged, seen, graph)
     edges = [*graph.sentences(), *sets.edges, *(e for j in judged.values() for e in j.edges)]

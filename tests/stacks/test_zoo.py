@@ -73,6 +73,10 @@ EXPECTED = {
     "semaphores_between_processes": Expected(
         "deadlock-proven", ("shares with it",), "2 processes", "deadlock-proven"
     ),
+    "contended_between_processes": Expected("waiting", ("waiting for a lock between",), None, "idle"),
+    "lock_as_a_signal": Expected("waiting", ("waiting for a lock",)),
+    "joined_server": Expected("waiting", ("waiting for a thread to end",)),
+    "lock_below_a_watchdog": Expected("suspected", ("waiting for a lock", "unless")),
     "socket_protocol": Expected(
         "suspected", ("unix socket whose other end", "SO_RCVTIMEO"), "2 processes", "suspected"
     ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import ctypes
+import faulthandler
 import fcntl
 import multiprocessing
 import os
@@ -410,6 +411,56 @@ def semaphores_between_processes() -> None:
     child.start()
     threading.Timer(0.4, ready).start()
     take(a, b)
+
+
+def _hold(lock: object) -> None:
+    with lock:  # type: ignore[attr-defined]
+        ready()
+        time.sleep(FOREVER)
+
+
+def contended_between_processes() -> None:
+    """Waits for a lock that another process holds and will release."""
+    context = multiprocessing.get_context("fork")
+    lock = context.Lock()
+    context.Process(target=_hold, args=(lock,)).start()
+    time.sleep(0.1)
+    with lock:
+        pass
+
+
+def lock_as_a_signal() -> None:
+    """A timer of the library will release it: no code of the program runs meanwhile."""
+    lock = threading.Lock()
+    lock.acquire()
+    threading.Timer(FOREVER, lock.release).start()
+    ready()
+    lock.acquire()
+
+
+def joined_server() -> None:
+    """The main thread joins a server's thread: it lives as long as the server."""
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, args=(FOREVER,))
+    thread.start()
+    ready()
+    thread.join()
+
+
+def lock_below_a_watchdog() -> None:
+    """A deadlock beside a native thread that sleeps with a time limit: no closed set."""
+    faulthandler.dump_traceback_later(FOREVER)
+    lock = threading.RLock()
+    taken = threading.Event()
+
+    def keep() -> None:
+        lock.acquire()
+        taken.set()
+
+    threading.Thread(target=keep).start()
+    taken.wait()
+    threading.Timer(0.1, ready).start()
+    lock.acquire()
 
 
 def socket_protocol() -> None:
