@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from proctui.machine import facts, identity, limits, stat
+from proctui.machine import facts, identity, stat
 from proctui.model import Identity, Proc, ProcInfo
 
 __all__ = ["LINE", "Entry", "Found", "StatFiles", "Syscalls"]
@@ -69,14 +69,13 @@ class Entry:
 class StatFiles:
     """Opens the stat files below one root and holds as many as the budget allows.
 
-    ``budget`` ``None``: what the hard ``RLIMIT_NOFILE`` leaves.  ``hidden``
-    collects pids whose files are refused.
+    ``hidden`` collects pids whose files are refused.
     """
 
-    def __init__(self, root: str, calls: Syscalls, budget: int | None) -> None:
+    def __init__(self, root: str, calls: Syscalls, budget: int) -> None:
         self._root = root
         self._calls = calls
-        self._budget = limits.descriptor_budget() if budget is None else budget
+        self._budget = budget
         self.native = _is_native(root)
         self._boot_id = identity.boot_id() if self.native else _boot_id_of(root)
         self._pidns = identity.pidns() if self.native else None

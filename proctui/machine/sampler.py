@@ -17,19 +17,16 @@ from pathlib import Path
 
 from proctui import text
 from proctui.errors import NotSupported
-from proctui.machine import facts, stat
+from proctui.machine import facts, limits, stat
 from proctui.machine.entries import LINE, Entry, Found, StatFiles, Syscalls
 from proctui.machine.jobio import JobIo
 from proctui.machine.meters import Counters, SystemMeter
+from proctui.machine.turns import QUIET_TICKS, STRIDE, Turns
 from proctui.model import Identity, Proc, ProcInfo, Snapshot
 
 __all__ = ["QUIET_TICKS", "STRIDE", "ProcSource", "Syscalls"]
 
-QUIET_TICKS = 16
-"""Ticks without any change after which a process counts as a long sleeper."""
-STRIDE = 8
-"""Long sleepers are read every so many ticks."""
-RELIST_TICKS = 32
+RELIST_TICKS = 128
 """``/proc`` is listed at least so often, whatever the counters say."""
 ARGV_TICKS = 5
 """The job's command lines are read again every so many ticks: programs rename themselves."""
@@ -44,10 +41,11 @@ class ProcSource:
 
     ``root`` may be a made-up tree: identities then come from start times,
     and a file that became empty is a death.  ``clock`` gives seconds since
-    boot.  ``descriptor_budget`` bounds the held descriptors (default: what
-    the hard ``RLIMIT_NOFILE`` leaves; the soft limit is raised, see
-    :func:`proctui.machine.limits.child_limits`).  Processes above it are
-    opened, read and closed each time.  ``probe``: look for the newborn among
+    boot.  ``descriptor_budget`` bounds the held stat descriptors (default:
+    three quarters of what the hard ``RLIMIT_NOFILE`` leaves; the soft limit
+    is raised, see :func:`proctui.machine.limits.child_limits`), a quarter of
+    as many go to the job's I/O.  Processes above it are opened, read and
+    closed each time.  ``probe``: look for the newborn among
     the pids given since the last look instead of listing (default: where
     threads can be told from processes).
 
@@ -70,18 +68,21 @@ class ProcSource:
         self._root = root
         self._clock = clock or _boottime
         self._calls = calls or Syscalls()
+        if descriptor_budget is None:
+            io_budget = limits.descriptor_budget() // 4
+            descriptor_budget = limits.descriptor_budget() - io_budget
+        else:
+            io_budget = descriptor_budget // 4
         self._files = StatFiles(root, self._calls, descriptor_budget)
         self._probes = self._files.tells_threads if probe is None else probe
         self._boot_wall = time.time() - _boottime()
         self._meter = SystemMeter(root)
-        self._io = JobIo(root)
+        self._io = JobIo(root, io_budget)
         self._entries: dict[int, Entry] = {}
         self._names: set[str] = set()
         self._rows: dict[int, Proc] = {}
         self._published: dict[int, Proc] = {}
-        self._awake: list[Entry] = []
-        self._asleep: list[list[Entry]] = [[] for _ in range(STRIDE)]
-        self._slot_at = [0.0] * STRIDE
+        self._turns = Turns()
         self._job: frozenset[int] = frozenset()
         self._tick = 0
         self._at: float | None = None
@@ -105,29 +106,29 @@ class ProcSource:
         since, self._at = self._at, now
         interval = None if since is None else now - since
         if job != self._job:
-            self._wake(job - self._job)
+            self._turns.wake(self._entries[pid] for pid in job & self._entries.keys())
             self._job = job
         counters, before = self._meter.counters(), self._counters
         self._counters = counters
         changed: set[int] = set()
         dead: list[Entry] = []
 
-        slot = self._tick % STRIDE
-        slept, self._slot_at[slot] = self._slot_at[slot], now
-        self._read(self._awake, now, now if since is None else since, changed, dead)
-        woken = self._asleep[slot]
-        self._read(woken, now, slept, changed, dead)
+        turns = self._turns
+        self._read(turns.awake, now if since is None else since, now, changed, dead)
+        quiet = len(changed)
+        self._read(*turns.begin(self._tick, now), now, changed, dead)
+        stirred = len(changed) > quiet
         self._bury(dead)
 
         born: list[int] = []
         late = self._births(before, counters, sum(_threads(entry) for entry in dead), fresh, born)
-        self._check(self._entries.values() if fresh else late, slot, now, changed, dead)
+        self._check(self._entries.values() if fresh else late, now, changed, dead)
         for entry in dead:  # its number may have a new owner already
             if entry.pid not in self._entries:
                 self._meet(entry.pid, born)
         changed.update(born)
 
-        self._schedule(slot, woken)
+        turns.settle(self._tick, now, self._job, stirred=stirred)
         self._reread_argv(changed)
         if changed or dead:
             self._published = self._rows.copy()
@@ -146,7 +147,7 @@ class ProcSource:
         )
 
     def _read(
-        self, batch: list[Entry], now: float, since: float, changed: set[int], dead: list[Entry]
+        self, batch: list[Entry], since: float, now: float, changed: set[int], dead: list[Entry]
     ) -> None:
         """The hot loop: nothing but a read and a comparison for who did not change."""
         pread = self._calls.pread
@@ -272,26 +273,24 @@ class ProcSource:
         self._update(entry, raw, now, now)
         self._entries[pid] = entry
         self._names.add(str(pid))
-        self._awake.append(entry)
+        self._turns.awake.append(entry)
         born.append(pid)
         return True
 
     def _check(
-        self, entries: Iterable[Entry], slot: int, now: float, changed: set[int], dead: list[Entry]
+        self, entries: Iterable[Entry], now: float, changed: set[int], dead: list[Entry]
     ) -> None:
         """Read out of turn who was not read in this tick."""
-        late = [entry for entry in entries if entry.slot is not None and entry.slot != slot]
-        if not late:
-            return
         found: list[Entry] = []
-        for number in {entry.slot for entry in late if entry.slot is not None}:
-            batch = [entry for entry in late if entry.slot == number]
-            self._read(batch, now, self._slot_at[number], changed, found)
-        for entry in late:
-            entry.at = now
+        stirred: list[Entry] = []
+        for batch, since in list(self._turns.late(entries, self._tick)):
+            self._read(batch, since, now, changed, found)
+            for entry in batch:
+                entry.at = now
+            stirred += [entry for entry in batch if entry.moved == self._tick]
+        self._turns.wake(stirred)
         self._bury(found)
         dead.extend(found)
-        self._wake(frozenset(entry.pid for entry in late if entry.moved == self._tick))
 
     def _bury(self, dead: list[Entry]) -> None:
         if not dead:
@@ -301,41 +300,7 @@ class ProcSource:
             self._names.discard(str(entry.pid))
             self._io.drop(entry.pid)
             self._files.release(entry)
-        gone = set(map(id, dead))
-        for bucket in {entry.slot for entry in dead}:
-            if bucket is None:
-                self._awake = [entry for entry in self._awake if id(entry) not in gone]
-            else:
-                kept = [entry for entry in self._asleep[bucket] if id(entry) not in gone]
-                self._asleep[bucket] = kept
-
-    def _wake(self, pids: frozenset[int]) -> None:
-        """Take these from the sleepers, so that they are read at every tick."""
-        for pid in pids:
-            entry = self._entries.get(pid)
-            if entry is not None and entry.slot is not None:
-                self._asleep[entry.slot].remove(entry)
-                entry.at = max(entry.at, self._slot_at[entry.slot])
-                entry.slot = None
-                self._awake.append(entry)
-
-    def _schedule(self, slot: int, woken: list[Entry]) -> None:
-        """Move who stirred to the awake, and every few ticks the quiet to the sleepers."""
-        tick = self._tick
-        if any(entry.moved == tick for entry in woken):
-            for entry in self._asleep[slot]:
-                if entry.moved == tick:
-                    entry.slot = None
-                    self._awake.append(entry)
-            self._asleep[slot] = [entry for entry in self._asleep[slot] if entry.slot == slot]
-        if tick % STRIDE:
-            return
-        at = self._at or 0.0
-        for entry in self._awake:
-            if tick - entry.moved >= QUIET_TICKS and not entry.busy and entry.pid not in self._job:
-                entry.slot, entry.at = entry.pid % STRIDE, at
-                self._asleep[entry.slot].append(entry)
-        self._awake = [entry for entry in self._awake if entry.slot is None]
+        self._turns.remove(dead)
 
     def _reread_argv(self, changed: set[int]) -> None:
         for pid in self._job:
@@ -382,8 +347,7 @@ class ProcSource:
         self._files.close()
         self._entries.clear()
         self._names.clear()
-        self._awake.clear()
-        self._asleep = [[] for _ in range(STRIDE)]
+        self._turns = Turns()
         self._io.close()
         self._meter.close()
 

@@ -12,6 +12,8 @@ from proctui.errors import NotSupported
 from proctui.machine.sampler import QUIET_TICKS, RELIST_TICKS, STRIDE, ProcSource, Syscalls
 from tests.machine.fakeproc import FakeProc
 
+FILES_OF_THE_MACHINE = 8
+
 
 class World:
     """A made-up ``/proc``, its clock, and every hot system call counted."""
@@ -278,6 +280,16 @@ def test_the_jobs_io_with_rates(world):
     assert here.tick(frozenset({102})).io.keys() == {102}
 
 
+def test_io_above_the_budget(world):
+    here = world(8, descriptor_budget=8)
+    before = len(os.listdir("/proc/self/fd"))
+    job = frozenset(here.pids)
+    here.tick(job)
+    assert len(os.listdir("/proc/self/fd")) == before + 8 + 2 + FILES_OF_THE_MACHINE
+    here.fake.io(108, 70, 0)
+    assert here.tick(job).io[108] == (70, 0, 70.0, 0.0)
+
+
 def test_unreadable_io_is_none(world):
     here = world(1)
     (here.fake.root / "101/io").unlink()
@@ -358,7 +370,7 @@ def test_memory_stays_flat_over_churn(world):
         here.tick()
     assert len(here.source._entries) == 20
     assert len(here.source._names) == 20
-    assert len(here.source._awake) + sum(map(len, here.source._asleep)) == 20
+    assert len(here.source._turns) == 20
     assert len(os.listdir("/proc/self/fd")) == before
 
 
