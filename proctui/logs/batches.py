@@ -48,9 +48,9 @@ def match_lines(request: dict[str, Any], matcher_of: MatcherOf) -> Iterator[tupl
 
 
 def find_lines(request: dict[str, Any], matcher_of: MatcherOf) -> Iterator[tuple[Any, ...]]:
-    """Where the lines stand that every ``keep`` and no ``drop`` pattern matches.
+    """Where the lines stand that a pattern matches, without their colours (all, without one).
 
-    ``("found", id, [line starts], byte reached)`` per block, then
+    ``("found", id, [line starts], byte reached, lines)`` per block, then
     ``("done", id)``; ``("gone", id)`` if the path is another file by now.
     """
     fd = os.open(request["path"], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -59,31 +59,40 @@ def find_lines(request: dict[str, Any], matcher_of: MatcherOf) -> Iterator[tuple
         if [status.st_dev, status.st_ino] != list(request["file"]):
             yield "gone", request["id"]
             return
-        keep = [matcher for pattern in request["keep"] if (matcher := matcher_of(pattern))]
-        drop = [matcher for pattern in request["drop"] if (matcher := matcher_of(pattern))]
-        switch = guard(any(matcher.dangerous for matcher in (*keep, *drop)))
+        matcher = matcher_of(request["pattern"])
+        switch = guard(matcher is not None and matcher.dangerous)
         for block in blocks(fd, request["begin"], request["end"], 1 << 18):
             switch(True)
-            wanted = {start for start, _ in keep[0].lines(block.data)} if keep else None
-            for matcher in keep[1:]:
-                assert wanted is not None
-                wanted &= {start for start, _ in matcher.lines(block.data)}
-            if wanted is None:
-                wanted = _starts(block.data)
-            for matcher in drop:
-                wanted -= {start for start, _ in matcher.lines(block.data)}
+            wanted = _matching(block.data, matcher) if matcher else _starts(block.data)
             switch(False)
             reached = block.offset + len(block.data) + block.left_out
-            yield "found", request["id"], sorted(block.offset + start for start in wanted), reached
+            lines = block.data.count(b"\n")
+            yield "found", request["id"], [block.offset + start for start in wanted], reached, lines
     finally:
         os.close(fd)
     yield "done", request["id"]
 
 
-def _starts(data: bytes) -> set[int]:
-    out = set()
+def _matching(data: bytes, matcher: Matcher) -> list[int]:
+    if b"\x1b" not in data and b"\r" not in data:
+        return [start for start, _ in matcher.lines(data)]
+    from proctui.logs.layout import clean
+
+    cleaned = clean(data)
+    starts = _starts(data)
+    number = at = 0
+    out = []
+    for start, _ in matcher.lines(cleaned):
+        number += cleaned.count(b"\n", at, start)
+        at = start
+        out.append(starts[number])
+    return out
+
+
+def _starts(data: bytes) -> list[int]:
+    out = []
     at = 0
     while at < len(data):
-        out.add(at)
+        out.append(at)
         at = data.find(b"\n", at) + 1 or len(data)
     return out

@@ -18,7 +18,7 @@ __all__ = ["BLOCK", "Block", "blocks", "careful", "grep_part", "guard", "inverte
 
 BLOCK: Final = 1 << 20
 _CAREFUL: Final = 1 << 16
-CPU_LIMIT: Final = 1.2
+CPU_LIMIT: Final = 1.0
 """Seconds of CPU that one block may take a pattern; the helper ends itself behind that."""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import marshal
 import os
+import select
 import selectors
 import subprocess
 import sys
@@ -52,11 +53,16 @@ class Worker:
             pass_fds=tuple(pass_fds),
             close_fds=True,
         )
+        from proctui.awareness.protect import add_helper
+
+        add_helper(self._process.pid)
         assert self._process.stdin and self._process.stdout
         self._in = self._process.stdin.fileno()
         self.out = self._process.stdout.fileno()
         os.set_blocking(self.out, False)
+        os.set_blocking(self._in, False)
         self._buffer = bytearray()
+        self._unsent = bytearray()
         self.heard = time.monotonic()
         self.ended = False
 
@@ -64,13 +70,27 @@ class Worker:
     def pid(self) -> int:
         return self._process.pid
 
-    def send(self, request: dict[str, Any]) -> None:
-        """Write one request; :class:`HelperGone` if nobody reads it."""
+    def send(self, request: dict[str, Any], *, wait: bool = True) -> None:
+        """Write one request; :class:`HelperGone` if nobody reads it.
+
+        Without ``wait`` what the pipe does not take is kept for :meth:`flush`.
+        """
         body = marshal.dumps(request)
-        rest = memoryview(len(body).to_bytes(4, "big") + body)
+        self._unsent += len(body).to_bytes(4, "big") + body
+        self.flush()
+        while wait and self._unsent:
+            select.select([], [self._in], [], 1.0)
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what the pipe takes now."""
         try:
-            while rest:
-                rest = rest[os.write(self._in, rest) :]
+            while self._unsent:
+                with memoryview(self._unsent) as view:
+                    done = os.write(self._in, view[: 1 << 16])
+                del self._unsent[:done]
+        except BlockingIOError:
+            return
         except BrokenPipeError as error:
             raise HelperGone("the pattern helper ended") from error
 
@@ -160,6 +180,12 @@ class PatternHelper:
 
         check(regex, ignore_case)
 
+    def dangerous(self, pattern: tuple[str, bool]) -> bool:
+        """Whether a pattern may backtrack without end."""
+        from proctui.logs.matcher import Matcher
+
+        return Matcher(*pattern).dangerous
+
     def ask(self, op: str, **fields: Any) -> int:
         self._number += 1
         self._waiting.append({"op": op, "id": self._number, **fields})
@@ -177,7 +203,7 @@ class PatternHelper:
         self._asked.append(request["id"])
         self._worker.heard = time.monotonic()
         try:
-            self._worker.send(request)
+            self._worker.send(request, wait=False)
         except HelperGone:
             self._worker.ended = True
 
@@ -187,6 +213,10 @@ class PatternHelper:
         worker = self._worker
         if worker is None:
             return answers
+        try:
+            worker.flush()
+        except HelperGone:
+            worker.ended = True
         for frame in worker.receive():
             answers.append(frame)
             if frame[0] in ("done", "gone", "bad", "failed") and self._asked:

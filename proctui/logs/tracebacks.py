@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from proctui.logs.times import find_stamp
 
-__all__ = ["MARK", "Traceback", "example", "read_traceback"]
+__all__ = ["EXCEPTION", "MARK", "Traceback", "example", "read_traceback"]
 
 MARK = b"Traceback (most recent call last):"
 
 _FRAME = re.compile(rb'\s*File "([^"\n]*)", line (\d+)(?:, in (.*))?')
-_EXCEPTION = re.compile(rb"([A-Za-z_][\w.<>]*)(?::(?:\s|$)|\s*$)")
+EXCEPTION = re.compile(rb"([A-Za-z_][\w.<>]*)(?::(?:\s|$)|\s*$)")
 _CHAINS = (
     b"During handling of the above exception, another exception occurred:",
     b"The above exception was the direct cause of the following exception:",
@@ -90,7 +90,7 @@ def _frames(
                 frame = (found[1], int(found[2][:9]), found[3] or b"")
             at += 1
             continue
-        named = _EXCEPTION.match(line)
+        named = EXCEPTION.match(line)
         if named:
             return at + 1, named[1], frame
         break
@@ -131,7 +131,7 @@ def _read_group(lines: list[bytes], start: int, column: int) -> Traceback:
             if found:
                 frame = (found[1], int(found[2][:9]), found[3] or b"")
             elif outer[1][:1] not in (b" ", b""):
-                named = _EXCEPTION.match(outer[1])
+                named = EXCEPTION.match(outer[1])
                 if named:
                     exception, done = named[1], True
         at += 1
