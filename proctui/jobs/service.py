@@ -42,6 +42,7 @@ class Service:
             "resize": self._resize,
             "command": self._command,
             "adopt": self._adopt,
+            "stacks": self._stacks,
         }
         self.clients: set[Client] = set()
         self._listener: socket.socket | None = None
@@ -137,6 +138,12 @@ class Service:
         from proctui.jobs import adoption
 
         return adoption.answer(request, peer, client)
+
+    def _stacks(self, request: dict[str, Any], peer: Peer, client: Client) -> dict[str, Any]:
+        # What Yama leaves to ancestors alone; imported late, the runner shall stay small.
+        from proctui.stacks import remote
+
+        return remote.serve_request(request)
 
     def _resize(self, request: dict[str, Any], peer: Peer, client: Client) -> dict[str, Any]:
         from proctui.jobs.plumbing import set_size

@@ -50,6 +50,10 @@ def assemble(before: Preflight, dump: Dump, *, all_threads: bool = True) -> Stac
     )
     if dump.error is not None:
         result["error"] = dump.error.body()
+    if any(row["waits_for"] == "asyncio" for row in threads):
+        from proctui.stacks.tasks import task_tree
+
+        result["tasks"], result["tasks_missing"] = task_tree(pid)
     result["text"] = trace.text_of(result, omitted)
     return result
 

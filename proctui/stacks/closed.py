@@ -117,6 +117,7 @@ class ClosedSets:
         doubts = self.graph.doubts(reach)
         asyncio = [one for one in culprits if self._kind(one) == "asyncio"]
         if asyncio and len(asyncio) == len(culprits):
+            # Its tasks would tell what is awaited; the kernel shows the selector alone.
             doubts.append("a signal handler sets what its event loop waits for")
         cycle = self._cycle(tid, reach, culprits)
         evidence = [self._sentence(one) for one in self._told(pid, culprits)]

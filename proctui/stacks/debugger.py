@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import socket
 import sys
 from typing import Any
@@ -27,6 +26,7 @@ from proctui.model import Identity, Role
 from proctui.stacks import kernel
 from proctui.stacks.assemble import after_check
 from proctui.stacks.preflight import Preflight
+from proctui.stacks.tasks import python_version
 from proctui.stacks.tooling import find_tool
 from proctui.text import sanitize
 
@@ -53,22 +53,6 @@ _RISKS = {
         "killing gdb may leave the program stopped",
     ],
 }
-
-
-def python_version(pid: int) -> tuple[int, int] | None:
-    """The minor version of a Python process, from what it maps; ``None`` where it is none."""
-    try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        text = ""
-    found = re.search(r"/(?:lib)?python(\d)\.(\d+)t?(?:\.so[\d.]*)?$", text, re.MULTILINE)
-    if found is None:
-        try:
-            found = re.search(r"/python(\d)\.(\d+)t?$", os.readlink(f"/proc/{pid}/exe"))
-        except OSError:
-            return None
-    return (int(found[1]), int(found[2])) if found else None
 
 
 def refusal(pid: int) -> str | None:

@@ -35,6 +35,10 @@ class Preflight:
         """The threads with what is gated too, read once; ``None`` where there is no /proc."""
         if self.first is not None and self.full is None:
             self.full = kernel.look(self.pid)
+            if any(thread.denied for thread in self.full.threads):
+                from proctui.stacks import remote
+
+                self.full = remote.look(self.pid)
         return self.full
 
 

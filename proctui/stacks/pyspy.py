@@ -124,33 +124,37 @@ def _local(value: dict[str, Any]) -> dict[str, Any]:
 
 def denied(pid: int, what: str = "the stack") -> AccessDenied:
     """The error for a process that may not be looked into, with the one exact fix."""
-    return AccessDenied(f"{what} of process {pid} may not be read", _fix(pid))
+    why, fix = _why_denied(pid)
+    return AccessDenied(f"{what} of process {pid} may not be read{why}", fix)
 
 
-def _fix(pid: int) -> str:
+def _why_denied(pid: int) -> tuple[str, str]:
+    from proctui.stacks.remote import yama
+
     command = f"sudo {sys.executable} -m proctui stack {pid}"
+    if sys.platform == "darwin":
+        return ": macOS leaves that to root", command
     try:
         owner = os.stat(f"/proc/{pid}").st_uid
     except OSError:
-        return command
-    if sys.platform == "darwin":
-        return f"macOS lets only root look into a process: {command}"
+        return "", command
     if os.geteuid() == 0:
-        return "start the container with --cap-add=SYS_PTRACE"
-    if owner == os.geteuid() and _yama() >= 1:
-        return (
-            "Yama (kernel.yama.ptrace_scope) lets only ancestors look into a process: start the "
-            f"job with `proctui run`, or {command}"
-        )
-    return command
+        if _may_trace():
+            return ": the kernel refuses it even to root", "look from the container it runs in"
+        return ": root lacks CAP_SYS_PTRACE here", "start the container with --cap-add=SYS_PTRACE"
+    if owner == os.geteuid() and yama() >= 1:
+        return ": Yama lets only ancestors look into a process", command
+    return "", command
 
 
-def _yama() -> int:
+def _may_trace() -> bool:
+    """Whether CAP_SYS_PTRACE, number 19, is effective (capabilities(7))."""
     try:
-        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return 0
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            line = next(line for line in file if line.startswith("CapEff:"))
+    except (OSError, StopIteration):
+        return False
+    return bool(int(line.split()[1], 16) >> 19 & 1)
 
 
 def read_dump(pid: int, outcome: Outcome) -> Dump:

@@ -110,6 +110,8 @@ def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
         if thread["wait"]:
             lines.append(f"    {thread['wait']}")
         lines += _frames(thread)
+    if result.get("tasks"):
+        lines += ["asyncio tasks:", *(f"  {line}" for line in result["tasks"].splitlines())]
     if omitted:
         lines.append(f"… {omitted} more threads")
     for other in result.get("processes", ())[1:]:

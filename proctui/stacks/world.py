@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess
-from proctui.stacks import descriptors, kernel, memory
+from proctui.stacks import descriptors, kernel, memory, remote
 from proctui.stacks.calls import Wait, interpret
 from proctui.stacks.descriptors import Holders
 from proctui.stacks.kernel import ProcessLook, Signals, ThreadLook
@@ -42,7 +42,7 @@ class World:
         """A process with its threads; ``None`` where it is gone."""
         if pid not in self._looks:
             try:
-                self._looks[pid] = kernel.look(pid)
+                self._looks[pid] = remote.look(pid)
             except NoSuchProcess:
                 self._looks[pid] = None
         return self._looks[pid]

@@ -222,6 +222,7 @@ def test_no_python_is_no_error_and_other_trouble_may_pass() -> None:
 
 def test_hints_fit_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pyspy, "_may_trace", lambda: False)
     assert pyspy.denied(os.getpid()).hint == "start the container with --cap-add=SYS_PTRACE"
     owner = os.stat(f"/proc/{os.getpid()}").st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner or 0)
@@ -230,8 +231,8 @@ def test_hints_fit_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hint == f"sudo {sys.executable} -m proctui stack {os.getpid()}"
     monkeypatch.setattr(os, "geteuid", lambda: owner)
     if owner:
-        monkeypatch.setattr(pyspy, "_yama", lambda: 1)
-        assert "Yama" in (pyspy.denied(os.getpid()).hint or "")
+        monkeypatch.setattr("proctui.stacks.remote.yama", lambda: 1)
+        assert "Yama lets only ancestors" in pyspy.denied(os.getpid()).message
 
 
 # tools
