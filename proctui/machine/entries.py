@@ -75,7 +75,7 @@ class StatFiles:
     def __init__(self, root: str, calls: Syscalls, budget: int) -> None:
         self._root = root
         self._calls = calls
-        self._budget = budget
+        self.budget = budget
         self.native = _is_native(root)
         self._boot_id = identity.boot_id() if self.native else _boot_id_of(root)
         self._pidns = identity.pidns() if self.native else None
@@ -125,7 +125,7 @@ class StatFiles:
         except OSError:
             calls.close(fd)
             raise
-        if found is None or len(self._held) >= self._budget:
+        if found is None or len(self._held) >= self.budget:
             calls.close(fd)
             fd = -1
         if found is None:
@@ -162,18 +162,25 @@ class StatFiles:
             return None
 
     def read_unheld(self, entry: Entry) -> bytes:
-        """Open, read, close, and prove that it is still the same process.
+        """Open, read, close (or hold, where there is room by now), and prove that it is
+        still the same process.
 
         Not even an unchanged line proves it: two children forked within one
         clock tick that do nothing differ in no byte (tried).
         """
         fd = self._calls.open(f"{self._root}/{entry.pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        keep = False
         try:
             found = self._identify(entry.pid, fd)
+            if found is None or not found[0].same(entry.row.identity):
+                raise ProcessLookupError(errno.ESRCH, "the pid has another owner now")
+            keep = len(self._held) < self.budget
         finally:
-            self._calls.close(fd)
-        if found is None or not found[0].same(entry.row.identity):
-            raise ProcessLookupError(errno.ESRCH, "the pid has another owner now")
+            if not keep:
+                self._calls.close(fd)
+        if keep:
+            entry.fd = fd
+            self._held[entry.pid] = entry
         return found[1]
 
     def _give_up(self) -> bool:
@@ -181,7 +188,7 @@ class StatFiles:
         victims = list(self._held.values())[-_GIVEN_UP:]
         for entry in victims:
             self.release(entry)
-        self._budget = len(self._held)
+        self.budget = len(self._held)
         return bool(victims)
 
     def release(self, entry: Entry) -> None:

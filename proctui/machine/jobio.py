@@ -25,7 +25,7 @@ class JobIo:
 
     def __init__(self, root: str, budget: int) -> None:
         self._root = root
-        self._budget = budget
+        self.budget = budget
         self._fds: dict[int, int] = {}
         self._last: dict[int, tuple[float, bytes, Io]] = {}
 
@@ -67,7 +67,7 @@ class JobIo:
         if fd is not None:
             return os.pread(fd, 512, 0)
         fd = os.open(f"{self._root}/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
-        if len(self._fds) < self._budget:
+        if len(self._fds) < self.budget:
             self._fds[pid] = fd
             return os.pread(fd, 512, 0)
         try:

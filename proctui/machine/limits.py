@@ -40,9 +40,9 @@ def raise_descriptor_limit() -> int:
     return soft
 
 
-def descriptor_budget() -> int:
-    """How many descriptors a sampler may hold open at once."""
-    limit = raise_descriptor_limit()
+def descriptor_budget(*, raised: bool) -> int:
+    """How many descriptors a sampler may hold at once, ``raised``: after raising the limit."""
+    limit = raise_descriptor_limit() if raised else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return 1 << 20
     return max(limit // 4, limit - _RESERVE)

@@ -41,11 +41,13 @@ class ProcSource:
 
     ``root`` may be a made-up tree: identities then come from start times,
     and a file that became empty is a death.  ``clock`` gives seconds since
-    boot.  ``descriptor_budget`` bounds the held stat descriptors (default:
-    three quarters of what the hard ``RLIMIT_NOFILE`` leaves; the soft limit
-    is raised, see :func:`proctui.machine.limits.child_limits`), a quarter of
-    as many go to the job's I/O.  Processes above it are opened, read and
-    closed each time.  ``probe``: look for the newborn among
+    boot.  ``descriptor_budget`` bounds the held stat descriptors, a quarter of
+    as many more go to the job's I/O; processes above it are opened, read and
+    closed each time.  By default it is what the soft ``RLIMIT_NOFILE``
+    leaves, and if that does not hold all, from the second look on what the
+    *hard* one does: the soft limit of this very process is raised (see
+    :func:`proctui.machine.limits.child_limits`), which whoever looks only
+    once does not bring about.  ``probe``: look for the newborn among
     the pids given since the last look instead of listing (default: where
     threads can be told from processes).
 
@@ -68,16 +70,14 @@ class ProcSource:
         self._root = root
         self._clock = clock or _boottime
         self._calls = calls or Syscalls()
+        self._may_raise = descriptor_budget is None
         if descriptor_budget is None:
-            io_budget = limits.descriptor_budget() // 4
-            descriptor_budget = limits.descriptor_budget() - io_budget
-        else:
-            io_budget = descriptor_budget // 4
+            descriptor_budget = limits.descriptor_budget(raised=False)
         self._files = StatFiles(root, self._calls, descriptor_budget)
+        self._io = JobIo(root, descriptor_budget // 4)
         self._probes = self._files.tells_threads if probe is None else probe
         self._boot_wall = time.time() - _boottime()
         self._meter = SystemMeter(root)
-        self._io = JobIo(root, io_budget)
         self._entries: dict[int, Entry] = {}
         self._names: set[str] = set()
         self._rows: dict[int, Proc] = {}
@@ -102,6 +102,11 @@ class ProcSource:
         counters say.
         """
         self._tick += 1
+        if self._may_raise and self._tick > 1 and self._files.held < len(self._entries):
+            self._may_raise = False
+            room = limits.descriptor_budget(raised=True)
+            self._io.budget = room // 5
+            self._files.budget = room - self._io.budget
         now = self._clock()
         since, self._at = self._at, now
         interval = None if since is None else now - since

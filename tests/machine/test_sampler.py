@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proctui.errors import NotSupported
+from proctui.machine import limits
 from proctui.machine.sampler import QUIET_TICKS, RELIST_TICKS, STRIDE, ProcSource, Syscalls
 from tests.machine.fakeproc import FakeProc
 
@@ -147,6 +148,34 @@ def test_the_budget_is_kept(world):
     assert here.tick().procs[110].cpu == pytest.approx(10.0)
     assert here.calls["open"] == 6
     assert here.calls["close"] == 6
+
+
+def test_room_that_comes_free_is_taken(world):
+    here = world(10, descriptor_budget=4)
+    here.tick()
+    here.fake.end(101)
+    here.ticks(2)
+    assert here.source.held == 4
+    assert here.tick().procs.keys() == set(here.pids) - {101}
+    assert here.calls["open"] == 5
+
+
+def test_the_limit_is_raised_by_the_second_look_alone(world, monkeypatch):
+    asked = []
+
+    def budget(*, raised):
+        asked.append(raised)
+        return 100 if raised else 10
+
+    monkeypatch.setattr(limits, "descriptor_budget", budget)
+    here = world(40)
+    here.tick()
+    assert here.source.held == 10
+    assert asked == [False]
+    here.ticks(3)
+    assert here.source.held == 40
+    assert asked == [False, True]
+    assert here.calls == {"pread": 40}
 
 
 def test_running_out_of_descriptors_gives_some_up(world):

@@ -144,7 +144,8 @@ def test_kernel_threads_are_told(proc):
     assert not rows[os.getpid()].kernel
 
 
-def test_our_children_get_our_own_limit_back(proc):
+def test_our_children_get_our_own_limit_back():
+    limits.raise_descriptor_limit()
     restore = limits.child_limits()
     code = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     done = subprocess.run(
