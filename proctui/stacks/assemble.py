@@ -9,10 +9,11 @@ from proctui.errors import NoSuchProcess
 from proctui.ident import Identity
 from proctui.machine import identity as identities
 from proctui.stacks import catalogue, kernel, names, trace
-from proctui.stacks.calls import Wait, interpret
+from proctui.stacks.calls import interpret
 from proctui.stacks.preflight import Preflight
 from proctui.stacks.pyspy import Dump, PyThread
 from proctui.stacks.trace import StackTrace
+from proctui.stacks.wording import Wait
 from proctui.units import human_seconds
 
 __all__ = ["after_check", "assemble", "wait_words"]

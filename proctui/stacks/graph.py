@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from proctui.errors import check_pid
-from proctui.stacks.calls import Wait
 from proctui.stacks.kernel import ThreadLook
 from proctui.stacks.wakers import WakerFinder
+from proctui.stacks.wording import Wait
 from proctui.stacks.world import World
 
 __all__ = ["Edge", "Node", "WaitGraph", "wait_graph"]

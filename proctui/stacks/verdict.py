@@ -13,7 +13,7 @@ from typing import Any
 
 from proctui.errors import NoSuchProcess, check_pid
 from proctui.machine.identity import identify
-from proctui.stacks import names
+from proctui.stacks import kernel, names
 from proctui.stacks.closed import ClosedSets
 from proctui.stacks.graph import WaitGraph, edge_row
 from proctui.stacks.judging import Judgement, judge_alone, judge_gil, judge_locks
@@ -40,6 +40,7 @@ def find_hangs(
     :class:`NoSuchProcess` where none of them lives.
     """
     asked = [check_pid(pid) for pid in ([pids] if isinstance(pids, int) else pids)]
+    kernel.need()
     if isinstance(pids, int):
         identify(asked[0])
     wanted = asked

@@ -10,9 +10,10 @@ import os
 from collections.abc import Sequence
 
 from proctui.stacks import descriptors, memory
-from proctui.stacks.calls import FUTEX_PRIVATE, Wait
+from proctui.stacks.calls import FUTEX_PRIVATE
 from proctui.stacks.descriptors import Descriptor
 from proctui.stacks.kernel import ThreadLook
+from proctui.stacks.wording import Wait
 from proctui.stacks.world import World
 
 __all__ = ["WakerFinder"]

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess
 from proctui.stacks import descriptors, kernel, memory, remote
-from proctui.stacks.calls import Wait, interpret
+from proctui.stacks.calls import interpret
 from proctui.stacks.descriptors import Holders
 from proctui.stacks.kernel import ProcessLook, Signals, ThreadLook
 from proctui.stacks.sockets import Endpoint, SocketTable
+from proctui.stacks.wording import Wait
 from proctui.text import sanitize
 
 __all__ = ["FileLock", "World"]

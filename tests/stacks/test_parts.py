@@ -16,11 +16,11 @@ import pytest
 
 from proctui.errors import AccessDenied, ToolMissing
 from proctui.stacks import locks, merging, native, pyspy, tooling
-from proctui.stacks.calls import Wait
 from proctui.stacks.graph import Node, WaitGraph
 from proctui.stacks.kernel import Call, ThreadLook
 from proctui.stacks.tooling import Outcome
 from proctui.stacks.trace import StackTrace, source_line
+from proctui.stacks.wording import Wait
 from proctui.stacks.world import World
 from tests.support import alive, python, running, wait_for
 

@@ -10,6 +10,7 @@ import pytest
 from proctui import stacks
 from proctui.stacks import tasks
 from tests.stacks.stage import cast
+from tests.support import wait_for
 
 NOT_YET = sys.version_info < (3, 14)
 
@@ -17,7 +18,8 @@ NOT_YET = sys.version_info < (3, 14)
 @pytest.mark.skipif(not NOT_YET, reason="this Python exposes its tasks")
 def test_an_earlier_python_is_said_not_to_expose_them() -> None:
     with cast("asyncio_future") as actors:
-        found = stacks.capture(actors["asyncio_future"].pid)
+        pid = actors["asyncio_future"].pid
+        found = wait_for(lambda: (one := stacks.capture(pid)).get("tasks_missing") and one)
         assert found["tasks"] is None
         assert found["tasks_missing"].endswith(
             "does not expose its asyncio tasks, 3.14 and later do"
@@ -27,7 +29,8 @@ def test_an_earlier_python_is_said_not_to_expose_them() -> None:
 @pytest.mark.skipif(NOT_YET, reason="asyncio tasks can be read from Python 3.14 on")
 def test_the_tasks_of_a_waiting_loop() -> None:
     with cast("asyncio_future") as actors:
-        found = stacks.capture(actors["asyncio_future"].pid)
+        pid = actors["asyncio_future"].pid
+        found = wait_for(lambda: (one := stacks.capture(pid)).get("tasks") and one)
         assert "main" in found["tasks"] and "asyncio tasks:" in found["text"]
 
 
