@@ -66,8 +66,9 @@ class Proc(NamedTuple):
 
     Times are seconds, sizes bytes.  ``cpu`` is the share of *one core* in
     percent since the look before, ``None`` at first sight.  ``seen`` is the
-    tick at which the figures were last read (long sleepers are read less
-    often).
+    tick at which these figures were read; later reads found the same, the
+    last of them up to eight ticks ago if the process is a long sleeper (its
+    share is then over the whole time since).
     """
 
     identity: Identity
