@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from proctui.errors import check_pid
+from proctui.stacks import kernel
 from proctui.stacks.kernel import ThreadLook
 from proctui.stacks.wakers import WakerFinder
 from proctui.stacks.wording import Wait
@@ -174,6 +175,7 @@ def wait_graph(pids: int | Iterable[int]) -> list[dict[str, Any]]:
     a pid where any thread of it may be the one), ``from_pid`` and ``to_pid``
     their processes.
     """
+    kernel.need()
     world = World()
     asked = [pids] if isinstance(pids, int) else list(pids)
     graph = WaitGraph(world, [check_pid(pid) for pid in asked])

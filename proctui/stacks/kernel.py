@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from proctui.errors import NoSuchProcess
+from proctui.errors import NoSuchProcess, NotSupported
 from proctui.machine import stat
 from proctui.machine.stat import PF_KTHREAD
 from proctui.stacks import syscalls
@@ -24,6 +24,7 @@ __all__ = [
     "ThreadLook",
     "look",
     "look_thread",
+    "need",
     "read_memory",
     "signals_of",
     "switches",
@@ -195,6 +196,12 @@ def look(pid: int, *, gated: bool = True) -> ProcessLook:
 def available() -> bool:
     """Whether this system has a Linux ``/proc``."""
     return os.access("/proc/self/task", os.F_OK)
+
+
+def need() -> None:
+    """Raise :class:`NotSupported` where there is no Linux ``/proc`` to read waits from."""
+    if not available():
+        raise NotSupported("who waits for whom is read from Linux's /proc", "there is none here")
 
 
 def glance(pid: int) -> ProcessLook:

@@ -21,6 +21,7 @@ def describe(pid: int, tid: int | None = None, holders: Holders | None = None) -
     :class:`NoSuchProcess`.
     """
     check_pid(pid)
+    kernel.need()
     # A kernel thread makes no system calls: the zeros it shows would read as read(0).
     thread = kernel.look_thread(pid, tid or pid, gated=not kernel.glance(pid).kernel)
     compat = thread.call is not None and kernel.word_size(pid) == 4
