@@ -11,24 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from proctui.awareness import chains, evidence, protect
-from proctui.awareness.baseline import Key, started_at
+from proctui.awareness.baseline import Key
 from proctui.awareness.connector import Fork
-from proctui.awareness.lineage import FINAL, Lineage, Record
-from proctui.awareness.links import Links
+from proctui.awareness.gather import Gatherer
+from proctui.awareness.lineage import Lineage, Record
 from proctui.awareness.session import Controller, Session
-from proctui.awareness.tree import Tree, verified_parent
+from proctui.awareness.tree import Tree
 from proctui.awareness.truth import Truth
-from proctui.awareness.writer import Entry
 from proctui.config import Protect
-from proctui.machine.stat import CLOCK_TICKS
 from proctui.model import Certainty, Identity, Proc, ProcInfo, Role, Snapshot, Verdict
 
 __all__ = ["Classifier"]
-
-_PARENT_KINDS = ("library", "mcp")
-"""Sessions whose leader is no process of the job itself, but the parent of it."""
-_SETTLED = 2.0
-"""Seconds after its start in which a process may still exec and get its own environment."""
 
 
 class _Facts(NamedTuple):
@@ -63,33 +56,28 @@ class Classifier:
         requester: Identity | None = None,
     ) -> None:
         self._requester = requester
-        self.lineage = Lineage()
         self.tree = Tree()
+        self._gatherer = Gatherer(own, root=root, own_children=own_children)
         self._own = own
         self._rules = rules or protect.Rules.of(Protect())
         self._lookup = lookup
-        self._root = root
-        self._own_children = own_children
         self._facts: dict[int, _Facts] = {}
         self._verdicts: dict[int, Verdict] = {}
         self._special: chains.Special = {}
         self._guarded: dict[Key, str] = {}
-        self._unchecked: dict[Key, tuple[str, ...]] = {}
-        self._asked: dict[Key, str] = {}
-        self._young: dict[Key, tuple[int, float]] = {}
-        self._now = 0.0
-        self._terminals: set[int] = set()
-        self._number_lost = False
-        self._cgroup: frozenset[int] = frozenset()
         self._truth = truth
         self._all_due = True
         self._claimed_anew: set[int] = set()
         self._bound: frozenset[Key] | None = None
-        self._links = Links()
 
     @property
     def truth(self) -> Truth | None:
         return self._truth
+
+    @property
+    def lineage(self) -> Lineage:
+        """Who came from the job, latched."""
+        return self._gatherer.lineage
 
     def learn(self, truth: Truth) -> None:
         """Take newer knowledge about the session (its owner saw more, or is gone)."""
@@ -118,10 +106,7 @@ class Classifier:
 
     def name_as_job(self, procs: Iterable[Proc], wall: float) -> None:
         """These are the job because a person named them: likely, their later children certain."""
-        for proc in procs:
-            self.lineage.latch(
-                proc.identity, "named", (f"named as the job at {evidence.clock(wall)}",)
-            )
+        self._gatherer.name_as_job(procs, wall)
         self._all_due = True
 
     def adopt(self, identity: Identity, words: str) -> Record:
@@ -133,29 +118,13 @@ class Classifier:
 
     def take_forks(self, events: Iterable[Fork], *, lost: bool, snapshot: Snapshot) -> None:
         """Use what the kernel reported until ``snapshot``; call it before :meth:`update`."""
-        truth = self._truth
-        if truth is None or lost:
-            self._links.clear()
+        if self._truth is None or lost:
+            self._gatherer.lose_forks()
             return
-        heads = [truth.session.leader, truth.session.runner]
-        roots = {
-            head.pid
-            for head in heads
-            if head is not None and truth.session.kind in _PARENT_KINDS
-            for row in (self._facts.get(head.pid), snapshot.procs.get(head.pid))
-            if row is not None and row.identity.same(head)
-        }
-        self._links.take(events, self.lineage.at, roots.__contains__)
-        for proc, link in self._links.settle(snapshot.procs):
-            if self._steers(truth.session, proc.identity):
-                continue
-            if truth.baseline is not None and proc.identity in truth.baseline:
-                continue
-            above = link.above
-            if above is not None and self.lineage.get(above.identity) is not above:
-                continue
-            known = self.lineage.get(proc.identity)
-            self._stronger(known, proc, "connector", (link.words,), above)
+        session = self._truth.session
+        heads = [head.pid for head in (session.leader, session.runner) if head is not None]
+        before = {pid: self._facts[pid].identity for pid in heads if pid in self._facts}
+        self._gatherer.take_forks(self._truth, events, snapshot, before)
 
     def update(
         self,
@@ -170,21 +139,19 @@ class Classifier:
         if len(self._facts) - len(missing) != len(procs):
             missing = self._facts.keys() - procs.keys()
         for proc in snapshot.died:
-            self._forget(proc.identity)
+            self._gatherer.forget(proc.identity)
         missing &= self._facts.keys()
         for pid in missing:
-            self._forget(self._facts.pop(pid).identity)
+            self._gatherer.forget(self._facts.pop(pid).identity)
         self.tree.update(procs, touched, missing)
         due = set(procs) if self._all_due else set(touched)
         self._all_due = False
-        due |= self._ask_again(procs, snapshot.boottime)
         due |= self._claimed_anew & procs.keys()
         self._claimed_anew = set()
-        self._note_leader(procs)
-        if cgroup != self._cgroup:
-            due |= (cgroup ^ self._cgroup) & procs.keys()
-            self._cgroup = cgroup
-        due |= self._gather(procs, due, snapshot.wall)
+        if self._truth is not None:
+            gatherer, truth = self._gatherer, self._truth
+            due |= gatherer.begin(truth, procs, snapshot.boottime, cgroup)
+            due |= gatherer.gather(truth, procs, due, snapshot.wall, self.tree.kernel_children)
         due |= self._set_special(procs, others)
         self.tree.place(self.lineage.moved(self.tree.ppids))
         self._judge(procs, due, missing)
@@ -214,7 +181,7 @@ class Classifier:
                 ):
                     continue
                 if old.identity is not proc.identity and not old.identity.same(proc.identity):
-                    self._forget(old.identity)
+                    self._gatherer.forget(old.identity)
                     self._verdicts.pop(pid, None)
             facts[pid] = _Facts(
                 proc.identity, proc.ppid, proc.pgid, proc.sid, proc.tty, proc.name, proc.uid
@@ -222,241 +189,6 @@ class Classifier:
             moved.append(pid)
         moved.sort(key=lambda pid: (facts[pid].identity.start_ticks or 0, pid))
         return moved
-
-    def _forget(self, identity: Identity) -> None:
-        self.lineage.bury(identity)
-        self._unchecked.pop(identity.key, None)
-        self._asked.pop(identity.key, None)
-
-    def _ask_again(self, procs: Mapping[int, Proc], boottime: float) -> set[int]:
-        """Who was met between fork and exec has another environment a moment later."""
-        due = set()
-        for key, (pid, until) in list(self._young.items()):
-            proc = procs.get(pid)
-            if proc is None or proc.identity.key != key or boottime > until:
-                del self._young[key]
-            if proc is not None and proc.identity.key == key:
-                self._asked.pop(key, None)
-                due.add(pid)
-        self._now = boottime
-        return due
-
-    def _note_leader(self, procs: Mapping[int, Proc]) -> None:
-        """The job's terminals, the recorded one and those its leader has had; and whether the
-        leader's number is somebody else's, whose group and session then bear it."""
-        if self._truth is None:
-            return
-        session = self._truth.session
-        if session.tty:
-            self._terminals.add(session.tty)
-        leader = session.leader
-        row = None if leader is None else procs.get(leader.pid)
-        if leader is None or row is None:
-            return
-        if not row.identity.same(leader):
-            self._number_lost = True
-        elif row.tty:
-            self._terminals.add(row.tty)
-
-    def _gather(self, procs: Mapping[int, Proc], due: set[int], wall: float) -> set[int]:
-        """Look for evidence about these, and about the children of whom became the job's."""
-        truth = self._truth
-        if truth is None:
-            return set()
-        more: set[int] = set()
-        version = self.lineage.version
-        queue = sorted(due, key=lambda pid: (procs[pid].identity.start_ticks or 0, pid)
-                       if pid in procs else (0, pid))  # fmt: skip
-        for pid in queue:
-            proc = procs.get(pid)
-            if proc is None:
-                continue
-            before = self.lineage.get(proc.identity)
-            state = None if before is None else (before.kind, before.certainty)
-            record = self._find(truth, procs, proc, wall)
-            if record is not None and (record.kind, record.certainty) != state:
-                kids = [kid for kid in self.tree.kernel_children(pid) if kid not in due]
-                more.update(kids)
-                queue.extend(kid for kid in kids if kid in procs)
-        if self.lineage.version != version:
-            # A doubt, once there, spreads to everything below.
-            more.update(record.identity.pid for record in self.lineage)
-        return more
-
-    def _find(
-        self, truth: Truth, procs: Mapping[int, Proc], proc: Proc, wall: float
-    ) -> Record | None:
-        """The record of a process of the job, made or strengthened where there is reason to."""
-        record = self.lineage.get(proc.identity)
-        session = truth.session
-        baseline = truth.baseline
-        if record is None and baseline is not None and proc.identity in baseline:
-            return None
-        if record is None or record.weak or record.tainted:
-            record = self._ancestry(truth, procs, proc, record, wall) or record
-        if record is None or record.weak:
-            record = self._other(truth, proc, record, wall) or record
-        if record is not None and not record.foreign and self._foreign(session, proc):
-            self.lineage.mark_foreign(record)
-        return record
-
-    def _ancestry(
-        self,
-        truth: Truth,
-        procs: Mapping[int, Proc],
-        proc: Proc,
-        known: Record | None,
-        wall: float,
-    ) -> Record | None:
-        """Evidence 2 and 3: the leader itself, a child of the job, a child of its reaper."""
-        session, sure = truth.session, truth.proof is not None
-        leader = session.leader
-        if leader is not None and leader.same(proc.identity):
-            if session.kind in _PARENT_KINDS or session.kind == "watch":
-                return None
-            words = ("the job's leader",) if sure else ("recorded as the job's leader",)
-            return self._stronger(known, proc, "leader", words, None, weak=not sure)
-        parent = verified_parent(procs, proc)
-        if parent is None or self._steers(session, proc.identity):
-            return None
-        above = self.lineage.get(parent.identity)
-        if above is not None:
-            words = (f"child of {parent.pid} ({parent.name}), seen {evidence.clock(wall)}",)
-            return self._stronger(known, proc, "child", words, above)
-        if session.kind in _PARENT_KINDS and any(
-            head is not None and head.same(parent.identity) for head in (leader, session.runner)
-        ):
-            return self._child_of_leader(truth, proc, parent, known, wall)
-        if self._own_children and parent.identity.same(self._own):
-            words = (f"child of this process ({parent.pid}), seen {evidence.clock(wall)}",)
-            return self._stronger(known, proc, "child", words, None)
-        for reaper in (session.runner, session.keeper):
-            if (
-                reaper is not None
-                and session.kind in ("run", "demo")
-                and reaper.same(parent.identity)
-                and proc.sid != parent.sid
-            ):
-                words = (
-                    f"child of {parent.pid}, the session's reaper, seen {evidence.clock(wall)}",
-                )
-                return self._stronger(known, proc, "reaper", words, None, weak=not sure)
-        return None
-
-    def _child_of_leader(
-        self, truth: Truth, proc: Proc, parent: Proc, known: Record | None, wall: float
-    ) -> Record | None:
-        baseline = truth.baseline
-        if baseline is not None and (baseline.born_during(proc) or baseline.born_before(proc)):
-            return None
-        words = (f"child of {parent.pid} ({parent.name}), seen {evidence.clock(wall)}",)
-        return self._stronger(known, proc, "child", words, None, weak=truth.proof is None)
-
-    def _stronger(
-        self,
-        known: Record | None,
-        proc: Proc,
-        kind: str,
-        words: tuple[str, ...],
-        above: Record | None,
-        *,
-        weak: bool | None = None,
-    ) -> Record | None:
-        """Latch it, unless what is known already is as good."""
-        doubtful = bool(weak) or (above is not None and above.passes_doubt)
-        if known is not None:
-            # A doubt that came from a dead parent stays: what somebody started in a window of
-            # the job's tmux is taken in by our reaper as well.
-            if doubtful or known.stuck or known.foreign or known.kind in FINAL:
-                return None
-            if known.certainty is Certainty.CERTAIN:
-                return None
-        return self.lineage.latch(proc.identity, kind, words, parent=above, weak=weak)
-
-    def _other(self, truth: Truth, proc: Proc, known: Record | None, wall: float) -> Record | None:
-        """Evidence 1, what the owner or the files say, then marker and group."""
-        session = truth.session
-        if self._steers(session, proc.identity):
-            return None
-        if proc.pid in self._cgroup:
-            words = ("in the session's own cgroup",)
-            return self._stronger(known, proc, "cgroup", words, None)
-        claim = truth.claims.get(proc.identity.key)
-        if claim is not None:
-            return self._claimed(truth, proc, known, claim)
-        if known is not None:
-            return None
-        since = int(session.created.boottime * CLOCK_TICKS)
-        if not evidence.born_since(proc.identity, since):
-            return None
-        if self._root is not None and session.kind not in ("watch",):
-            record = self._marked(session, proc)
-            if record is not None:
-                return record
-        group = None if self._number_lost else evidence.in_managed_group(session, proc)
-        if group is not None:
-            return self.lineage.latch(proc.identity, "group", (group,))
-        return None
-
-    def _claimed(
-        self, truth: Truth, proc: Proc, known: Record | None, claim: Entry
-    ) -> Record | None:
-        """What the living owner says counts as it says it; a file's word is likely at most."""
-        session = truth.session
-        if truth.proof is not None:
-            sure = claim.certainty is Certainty.CERTAIN
-            words = (*claim.evidence, "the session's living owner knows it")
-            if known is not None and not sure:
-                return None
-            named = claim.evidence[:1] and claim.evidence[0].startswith("named as the job")
-            kind = "named" if named else "claim"
-            return self._stronger(known, proc, kind, words, None, weak=not sure)
-        if known is not None:
-            return None
-        since = int(session.created.boottime * CLOCK_TICKS)
-        adopted = any(one.startswith("adopted by ") for one in claim.evidence)
-        if (
-            session.kind != "watch"
-            and not adopted
-            and not evidence.born_since(proc.identity, since)
-        ):
-            return None
-        words = (*claim.evidence, "recorded in spawned.jsonl only: its owner is gone")
-        return self.lineage.latch(proc.identity, "claim", words, weak=True)
-
-    def _marked(self, session: Session, proc: Proc) -> Record | None:
-        """Evidence 4: the marker, same user, started after the session."""
-        assert self._root is not None
-        key = proc.identity.key
-        if proc.kernel or self._asked.get(key) == proc.name:
-            return None
-        self._asked[key] = proc.name
-        if started_at(proc.identity) is not None and key not in self._young:
-            born = (proc.identity.start_ticks or 0) / CLOCK_TICKS
-            if self._now - born < _SETTLED:
-                self._young[key] = (proc.pid, born + _SETTLED)
-        if proc.uid is not None and proc.uid != session.uid:
-            self._unchecked[key] = (f"environ: the process runs as uid {proc.uid}",)
-            return None
-        found = evidence.read_marker(proc.pid, self._root)
-        if found.trouble is not None:
-            self._unchecked[key] = (found.trouble,)
-            return None
-        self._unchecked.pop(key, None)
-        if session.marker and session.marker in found.ids:
-            words = ("carries the session's marker in its environment",)
-            return self.lineage.latch(proc.identity, "marker", words)
-        return None
-
-    @staticmethod
-    def _steers(session: Session, identity: Identity) -> bool:
-        return any(one.identity.same(identity) for one in chains.controllers_of(session))
-
-    def _foreign(self, session: Session, proc: Proc) -> bool:
-        """Whether it has a controlling terminal, and not the job's."""
-        if proc.tty == 0 or proc.tty in self._terminals:
-            return False
-        return session.leader is None or not session.leader.same(proc.identity)
 
     def _set_special(
         self, procs: Mapping[int, Proc], others: Iterable[tuple[Session, Controller]]
@@ -515,7 +247,7 @@ class Classifier:
             return Verdict(
                 Role.BASELINE, Certainty.CERTAIN, (f"existed before the session began ({when})",)
             )
-        unchecked = self._unchecked.get(proc.identity.key, ())
+        unchecked = self._gatherer.marks.unchecked.get(proc.identity.key, ())
         if record is not None:
             if proc.identity.inode is None:
                 unchecked += ("identity: by its start time only, which two processes may share",)

@@ -12,6 +12,7 @@ from proctui.awareness.baseline import Baseline
 from proctui.awareness.evidence import clock
 from proctui.awareness.select import containing
 from proctui.awareness.session import Session
+from proctui.awareness.truth import ADOPTED
 from proctui.awareness.view import View
 from proctui.awareness.watch import Watch
 from proctui.awareness.writer import Entry, create_session, held
@@ -134,11 +135,16 @@ def adopt(
         if reason is not None:
             raise RefusedError(f"process {number} can't be adopted: {reason}")
         proc = view.snapshot.procs[number]
+        if view.role(number) is Role.BASELINE and not _can_be_told(session, own):
+            raise RefusedError(
+                f"process {number} was there before the session, whose owner can't be told",
+                "what stands in a file alone does not undo a baseline",
+            )
     finally:
         if own is None:
             looker.close()
     certainty = _tell_owner(session, identity, name, own)
-    words = f"adopted by {name} at {clock()}"
+    words = f"{ADOPTED}{name} at {clock()}"
     return {
         "pid": number,
         "identity": str(identity),
@@ -148,6 +154,12 @@ def adopt(
         "evidence": [words],
         "session": session.id,
     }
+
+
+def _can_be_told(session: Session, watch: Watch | None) -> bool:
+    """Whether somebody who lives would keep the adoption in memory."""
+    runs = session.owner_alive and session.kind in ("run", "demo")
+    return runs or (watch is not None and watch.writer is not None)
 
 
 def _refuse_inside() -> None:
@@ -180,7 +192,7 @@ def _tell_owner(session: Session, identity: Identity, user: str, watch: Watch | 
         watch.adopt(identity, user)
     if session.directory is None:
         raise BadArgument("the session has no files to record an adoption in")
-    entry = Entry(identity, (f"adopted by {user} at {clock()}",), Certainty.LIKELY)
+    entry = Entry(identity, (f"{ADOPTED}{user} at {clock()}",), Certainty.LIKELY)
     line = json.dumps(entry.document(), separators=(",", ":")).encode() + b"\n"
     try:
         with files.open_directory(session.directory) as directory:

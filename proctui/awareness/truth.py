@@ -25,7 +25,13 @@ from proctui.machine import stat
 from proctui.model import Certainty
 from proctui.text import sanitize
 
-__all__ = ["Follower", "Truth", "claims_of", "learn", "parse_entry"]
+__all__ = ["ADOPTED", "NAMED", "Follower", "Truth", "claims_of", "learn", "parse_entry"]
+
+
+ADOPTED = "adopted by "
+"""How the evidence of an adoption begins."""
+NAMED = "named as the job"
+"""How the evidence of what ``watch`` named begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +134,37 @@ def _from_memory(session: Session) -> Truth | None:
         told = _believe(session, memory.read(owner.pid, session.id, "session"))
         rows = memory.read(owner.pid, session.id, "baseline")
         baseline = None if rows is None else Baseline.from_rows(rows)
-        claims = claims_of(memory.read(owner.pid, session.id, "spawned") or [])
+        claims = {
+            **_adoptions(session),
+            **claims_of(memory.read(owner.pid, session.id, "spawned") or []),
+        }
     except ValueError:
         return None
     if not kernel.alive(owner) or (told.baseline is not None and baseline is None):
         return None
     return Truth(told, baseline, claims, "memory")
+
+
+def _adoptions(session: Session) -> dict[Key, Entry]:
+    """What a person adopted into the session of an owner that answers no questions.
+
+    It stands in a file, so it is likely at most; a runner is told instead.
+    """
+    if session.kind in ("run", "demo") or session.directory is None:
+        return {}
+    try:
+        with files.open_directory(session.directory) as directory:
+            rows = _lines(files.read_private(directory, "spawned.jsonl", SPAWNED_LIMIT))
+        claims = claims_of(rows)
+    except (OSError, files.FileProblem, ValueError, RecursionError):
+        return {}
+    return {
+        key: entry._replace(
+            certainty=Certainty.LIKELY, evidence=(*entry.evidence, "recorded in spawned.jsonl only")
+        )
+        for key, entry in claims.items()
+        if entry.evidence[:1] and entry.evidence[0].startswith(ADOPTED)
+    }
 
 
 def _from_socket(session: Session) -> Truth | None:

@@ -18,7 +18,7 @@ from proctui.awareness.connector import open_connector
 from proctui.awareness.graves import Graves
 from proctui.awareness.select import resolve_session
 from proctui.awareness.session import Session
-from proctui.awareness.truth import Follower, Truth, learn
+from proctui.awareness.truth import ADOPTED, Follower, Truth, learn
 from proctui.awareness.view import View
 from proctui.awareness.writer import SessionWriter, now
 from proctui.config import Config
@@ -144,7 +144,7 @@ class Watch:
         from proctui.awareness.evidence import clock
 
         with self._lock:
-            words = f"adopted by {user} at {clock()}"
+            words = f"{ADOPTED}{user} at {clock()}"
             self._classifier.adopt(identity, words)
             if self.writer is not None:
                 baseline = self.writer.baseline

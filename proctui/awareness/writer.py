@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proctui import paths
-from proctui.awareness import files
+from proctui.awareness import files, reserve
 from proctui.awareness.memory import Published
 from proctui.awareness.session import (
     MARKER_VARIABLE,
@@ -165,7 +165,7 @@ def _prepare(state: Path, session: Session, *, lock: bool) -> tuple[Session, int
                 try:
                     session = replace(session, directory=state / "sessions" / session.id)
                     files.write_atomic(directory, "spawned.jsonl", b"")
-                    files.write_atomic(directory, "audit.jsonl", b"")
+                    reserve.prepare(directory)
                     handle = files.open_locked_replacement(
                         directory, "session.json", _dump(session), lock=lock
                     )

@@ -297,7 +297,7 @@ def test_a_group_of_others_is_never_the_sessions(name: str | None) -> None:
 
 
 def test_members_of_the_group_are_spawned_whatever_they_did() -> None:
-    from tests.awareness.test_classify import Scene, is_certain
+    from tests.awareness.scene import Scene, is_certain
 
     scene = Scene()
     scene.world.add(730, 1, sid=730, pgid=730)
