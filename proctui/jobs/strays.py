@@ -50,7 +50,7 @@ def report(status: dict[str, Any], session_id: str) -> list[str]:
     done = [one for one in results if one["outcome"] in ("exited", "zombie", "gone")]
     left = [str(one["identity"]) for one in results if one not in done]
     lines.append(
-        f"proctui: ended {len(done)} of {len(strays)}"
+        f"proctui: ended {len(done)} of {max(len(strays), len(results))}"
         + (f"; not ended: {', '.join(left)}" if left else "")
     )
     return lines

@@ -3,44 +3,33 @@
 A line is written and synced *before* anything is signalled, blank where its
 results will stand; they are filled in place afterwards.  So a crash in
 between leaves the line, and a disk that fills up meanwhile can't stop it.
-Space for coming lines is set aside with ``fallocate`` beyond the end of the
-file (fallocate(2), ``FALLOC_FL_KEEP_SIZE``), on file systems without it in a
-file of real bytes that is overwritten: what fills the disk must not become
-unkillable by filling it.  Where a line can be written nowhere, the kill is
+Space for coming lines is set aside beforehand (``awareness.reserve``): what
+fills the disk must not become unkillable by filling it.  Where a line can be written nowhere, the kill is
 refused.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import functools
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from proctui import paths
 from proctui.awareness import files
+from proctui.awareness.reserve import AUDIT_FILE, FULL, RESERVE_FILE, SPARE, set_aside
 from proctui.errors import RefusedError
 from proctui.killing.plan import Plan, PlanEntry
 from proctui.killing.signals import signal_name
 from proctui.machine import identity as identities
 from proctui.units import iso_time
 
-__all__ = ["FILE", "RESERVE_FILE", "SPARE", "Record", "begin", "refuse", "reserve"]
+__all__ = ["Record", "begin", "refuse"]
 
-FILE: Final = "audit.jsonl"
-RESERVE_FILE: Final = "audit.reserve"
-SPARE: Final = 256 * 1024
-"""Bytes kept free for coming lines: a compact line of a thousand targets fits."""
-
-_KEEP_SIZE = 0x01
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WORST_RESULT = {"outcome": "uninterruptible", "errno": 999, "signal_sent": "RTMIN+15"}
 _Line = dict[str, Any]
 
@@ -75,15 +64,6 @@ class Record:
         return len(data) <= self._size
 
 
-def reserve(directory: Path) -> bool:
-    """Set space aside for coming lines of the session in ``directory``; whether it is there."""
-    try:
-        with files.open_directory(directory) as folder, _opened(folder) as descriptor:
-            return _set_aside(folder, descriptor, SPARE)
-    except (OSError, files.FileProblem):
-        return False
-
-
 def begin(plan: Plan, directory: Path | None, signum: int, grace: float) -> Record:
     """Write the line of a plan that is about to be carried out, synced; raise where it can't be.
 
@@ -98,7 +78,7 @@ def begin(plan: Plan, directory: Path | None, signum: int, grace: float) -> Reco
                 return _begin_in(place, _compact(line) if shorter else line)
             except (OSError, files.FileProblem) as error:
                 troubles.append(f"{place}: {error}")
-                if not isinstance(error, OSError) or error.errno not in _FULL:
+                if not isinstance(error, OSError) or error.errno not in FULL:
                     break
     raise RefusedError(
         "the audit line can be written nowhere, so nothing is signalled: "
@@ -114,7 +94,7 @@ def refuse(plan: Plan, directory: Path | None, signum: int | None) -> Path | Non
         for shorter in (False, True):
             with contextlib.suppress(OSError, files.FileProblem):
                 _write(place, _encode(_compact(line) if shorter else line), keep_open=False)
-                return place / FILE
+                return place / AUDIT_FILE
     return None
 
 
@@ -133,22 +113,22 @@ def _begin_in(place: Path, line: _Line) -> Record:
     room = len(_encode({**line, "results": worst})) + 1024
     room += len(worst) * 16
     descriptor, start = _write(place, _padded(_encode(line), room), keep_open=True)
-    return Record(place / FILE, descriptor, start, room, line)
+    return Record(place / AUDIT_FILE, descriptor, start, room, line)
 
 
 def _write(place: Path, data: bytes, *, keep_open: bool) -> tuple[int, int]:
     """Append ``data`` synced; the descriptor (of the file it went to) and where it begins."""
     with files.open_directory(place) as folder, _opened(folder) as descriptor:
-        _set_aside(folder, descriptor, len(data))
+        set_aside(folder, descriptor, len(data))
         try:
             start = _append(descriptor, data)
-            name = FILE
+            name = AUDIT_FILE
             os.fsync(descriptor)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             name, start = RESERVE_FILE, _into_reserve(folder, data)
-        _set_aside(folder, descriptor, SPARE)
+        set_aside(folder, descriptor, SPARE)
         if not keep_open:
             return -1, start
         return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), start
@@ -157,9 +137,9 @@ def _write(place: Path, data: bytes, *, keep_open: bool) -> tuple[int, int]:
 @contextlib.contextmanager
 def _opened(folder: int) -> Iterator[int]:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-    descriptor = os.open(FILE, flags, 0o600, dir_fd=folder)
+    descriptor = os.open(AUDIT_FILE, flags, 0o600, dir_fd=folder)
     try:
-        files.check_private(descriptor, FILE)
+        files.check_private(descriptor, AUDIT_FILE)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -175,54 +155,6 @@ def _append(descriptor: int, data: bytes) -> int:
     if os.fstat(descriptor).st_size == end:
         os.ftruncate(descriptor, start)
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _set_aside(folder: int, descriptor: int, size: int) -> bool:
-    """Have ``size`` bytes of disk beyond the end of the file, its length unchanged."""
-    fallocate = _fallocate()
-    if fallocate is not None:
-        end = os.fstat(descriptor).st_size
-        if fallocate(descriptor, _KEEP_SIZE, end, size) == 0:
-            return True
-        if ctypes.get_errno() in _FULL:
-            return False
-    return _fill_reserve(folder)
-
-
-@functools.cache
-def _fallocate() -> Any:
-    """``fallocate(2)`` of the C library, ``None`` elsewhere than on Linux."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        function = ctypes.CDLL(None, use_errno=True).fallocate64
-    except (OSError, AttributeError):
-        try:
-            function = ctypes.CDLL(None, use_errno=True).fallocate
-        except (OSError, AttributeError):
-            return None
-    function.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    return function
-
-
-def _fill_reserve(folder: int) -> bool:
-    """Where ``fallocate`` is unknown: newlines on the disk, to be overwritten in an emergency."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(RESERVE_FILE, flags, 0o600, dir_fd=folder)
-    except FileExistsError:
-        return True
-    except OSError:
-        return False
-    try:
-        files.write_all(descriptor, b"\n" * SPARE)
-        os.fsync(descriptor)
-    except OSError:
-        os.unlink(RESERVE_FILE, dir_fd=folder)
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _into_reserve(folder: int, data: bytes) -> int:

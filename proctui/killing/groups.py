@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from proctui.awareness.library import ProcessBaseline
 from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, RefusedError, check_pid
-from proctui.killing import audit, signals
+from proctui.killing import signals
 from proctui.killing.execute import execute
 from proctui.killing.plan import make_group_plan
 from proctui.killing.report import Report
@@ -117,9 +117,6 @@ class ProcessGroupManager:
         self.baseline = baseline
         self.managed_groups: set[int] = set()
         self._groups: list[ProcessGroup] = []
-        session = baseline.session
-        if session is not None and session.directory is not None:
-            audit.reserve(session.directory)
 
     def create_process_group(self) -> ProcessGroup:
         """A new group; its ``pgid`` is set with the first program spawned in it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from proctui.awareness import reserve
 from proctui.errors import RefusedError
 from proctui.killing import audit
 from proctui.killing.execute import execute
@@ -56,10 +57,12 @@ def test_a_refused_plan_leaves_a_line_too(folder: Path) -> None:
 
 
 def test_space_for_coming_lines_is_set_aside(folder: Path) -> None:
-    assert audit.reserve(folder)
+    opened = os.open(folder, os.O_RDONLY)
+    assert reserve.prepare(opened)
+    os.close(opened)
     info = (folder / "audit.jsonl").stat()
     assert info.st_size == 0
-    assert info.st_blocks * 512 >= audit.SPARE or (folder / "audit.reserve").exists()
+    assert info.st_blocks * 512 >= reserve.SPARE or (folder / "audit.reserve").exists()
 
 
 @pytest.mark.parametrize("spoil", ["symlink", "mode", "hard link", "directory"])
@@ -117,11 +120,12 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "none", str(di
 folder = disk / "session"
 folder.mkdir(mode=0o700)
 how = sys.argv[2]
-from proctui.killing import audit
+from proctui.awareness import reserve
+from proctui.awareness import reserve
 if how == "file of real bytes":
-    audit._fallocate = lambda: None
+    reserve._fallocate = lambda: None
 if how != "unprepared":
-    assert audit.reserve(folder)
+    assert reserve.prepare(os.open(folder, os.O_RDONLY))
 import proctui.paths
 proctui.paths.state_candidates = lambda: [disk / "state"]
 # The target fills the disk itself, and would go on for ever.

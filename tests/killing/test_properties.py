@@ -135,7 +135,7 @@ class FakeRecord:
 
 
 def install(world: World, patch: pytest.MonkeyPatch) -> None:
-    def pin(identity: Identity) -> FakePin:
+    def pin(identity: Identity, *, hold: bool = True) -> FakePin:
         world.mutate()
         row = world.procs.get(identity.pid)
         if row is None:
