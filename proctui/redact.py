@@ -35,6 +35,7 @@ _KNOWN_SHAPES = re.compile(
     r"|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|hf_[A-Za-z0-9]{20,}|glpat-[\w-]{16,}"
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{6,})"
 )
+_SHORTEST_SHAPE = len("xoxb-") + 10
 _HEADER = re.compile(
     r"(?P<name>\b(?:proxy-)?authorization\s*:\s*(?:\w+\s+)?|\bx-api-key\s*:\s*|\bcookie\s*:\s*|\bbearer\s+)(?P<secret>[^\s'\"]+)",
     re.IGNORECASE,
@@ -59,8 +60,11 @@ def redact_text(text: str) -> str:
     if "://" in text:
         text = _URL_CREDENTIALS.sub(rf"\g<scheme>\g<user>:{HIDDEN}@", text)
         text = _URL_TOKEN.sub(rf"\g<scheme>{HIDDEN}@", text)
-    text = _HEADER.sub(rf"\g<name>{HIDDEN}", text)
-    text = _KNOWN_SHAPES.sub(HIDDEN, text)
+    # Most arguments are short words: what can't match is not searched.
+    if ":" in text or "bearer" in text.lower():
+        text = _HEADER.sub(rf"\g<name>{HIDDEN}", text)
+    if len(text) >= _SHORTEST_SHAPE:
+        text = _KNOWN_SHAPES.sub(HIDDEN, text)
     return _ASSIGNMENT.sub(_hide_assignment, text) if "=" in text else text
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from pathlib import Path
 from typing import cast
 
 from proctui.awareness.view import View
 from proctui.errors import BadArgument, check_pid
-from proctui.model import Role
+from proctui.machine.facts import parse_cmdline, read_bytes
+from proctui.model import Proc, Role
 from proctui.tools.common import cpu_share, find
 from proctui.tools.context import SHARED, default_root, looking
 from proctui.tools.results import ProcessTree, TreeNode
@@ -20,6 +23,9 @@ _DEEPEST = 2000
 """Levels shown at most: JSON writers recurse once per level."""
 _LONGEST_COMMAND = 120
 """Characters of a command line in the text; ``cmdline`` has all of it."""
+_CROWD = 1000
+"""Processes from which on the tree is in a hurry."""
+_NATIVE = Path("/proc/self/cmdline").exists()
 _MACHINE = 0
 """The kernel itself, parent of all that have none: the root where the machine is shown."""
 
@@ -106,8 +112,7 @@ def _machine(view: View) -> TreeNode:
 def _node(view: View, pid: int, denied: set[str]) -> TreeNode:
     proc = find(view, pid)
     verdict = view.verdict(pid)
-    info = view.info(pid)
-    cmdline = None if info is None or info.cmdline is None else list(info.cmdline)
+    cmdline = _cmdline(view, proc, verdict.role)
     cpu = cpu_share(proc)
     denied.update(
         name
@@ -126,6 +131,26 @@ def _node(view: View, pid: int, denied: set[str]) -> TreeNode:
         "cpu": cpu,
         "children": [],
     }
+
+
+def _cmdline(view: View, proc: Proc, role: Role) -> list[str] | None:
+    """The command line, proved to be this process's; of a large crowd only the job's are proved.
+
+    The proof and the facts that come along with it cost five system calls
+    more, and nobody else's process can be acted upon.
+    """
+    if proc.kernel:
+        return []
+    if role is Role.SPAWNED or len(view.snapshot.procs) <= _CROWD or not _NATIVE:
+        info = view.info(proc.pid)
+        return None if info is None or info.cmdline is None else list(info.cmdline)
+    raw = read_bytes(f"/proc/{proc.pid}/cmdline")
+    return None if raw is None else list(_parsed(raw))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(raw: bytes) -> tuple[str, ...]:
+    return parse_cmdline(raw)
 
 
 def tree_text(view: View, top: TreeNode) -> str:
