@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 from proctui.logs import levels
+from proctui.logs.levels import UNKNOWN
 from proctui.logs.times import BY_NAME, FORMATS, JSON_TIME, Format, Stamp, find_stamp
 from proctui.logs.tracebacks import MARK
 
@@ -21,7 +22,6 @@ __all__ = ["ANSI", "Layout", "Verdict", "clean", "detect"]
 ANSI: Final = re.compile(
     rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)|[PX^_][^\x1b\n]{0,2048}\x1b\\|[ -/]{0,4}[0-~])"
 )
-_PROGRESS: Final = re.compile(rb"[^\n]*\r(?![\r\n]|\Z)")
 MASK: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _SAMPLE_LINES: Final = 600
 _MAX_WIDTH: Final = 112
@@ -84,7 +84,7 @@ class Layout:
                 level, end = levels.field_level(line, 0, 64)
                 return Verdict(True, False, False, True, level, end, False)
             if not whole and not line.strip():
-                return Verdict(False, False, False, not line, levels.UNKNOWN, 0, True)
+                return Verdict(False, False, False, not line, UNKNOWN, 0, True)
             stamp = None
         else:
             stamp = self.stamp(line)
@@ -106,9 +106,13 @@ class Layout:
                     True, True, fast, True, levels.status_level(line, after), after, False
                 )
         elif not first.strip() or (whole and _INNER.match(line)):
-            return Verdict(False, False, False, True, levels.UNKNOWN, 0, True)
-        level, end = levels.field_level(line, after, min(after + 160, len(line)))
-        if level != levels.UNKNOWN and self.method == "parsed":
+            return Verdict(False, False, False, True, UNKNOWN, 0, True)
+        level, end = UNKNOWN, -1
+        if stamp is not None and stamp.key_start > 2:
+            level, end = levels.field_level(line, 0, stamp.key_start)
+        if level == UNKNOWN:
+            level, end = levels.field_level(line, after, min(after + 160, len(line)))
+        if level != UNKNOWN and self.method == "parsed":
             sure = whole or end < len(line)
             return Verdict(True, stamp is not None, fast, sure, level, max(after, end), False)
         if not whole:
@@ -151,8 +155,20 @@ def clean(data: bytes) -> bytes:
     if b"\x1b" in data:
         data = ANSI.sub(b"", data)
     if b"\r" in data:
-        data = _PROGRESS.sub(b"", data).replace(b"\r", b"")
+        data = _fold(data)
     return data
+
+
+def _fold(data: bytes) -> bytes:
+    """Of what carriage returns overwrite, the last state; each line stays one line."""
+    if data.count(b"\r") == data.count(b"\r\n"):
+        return data.replace(b"\r\n", b"\n")
+    lines = data.split(b"\n")
+    for index, line in enumerate(lines):
+        if b"\r" in line:
+            line = line.rstrip(b"\r")
+            lines[index] = line[line.rfind(b"\r") + 1 :]
+    return b"\n".join(lines)
 
 
 def detect(samples: list[bytes], reference: float) -> Layout:
@@ -172,7 +188,7 @@ def detect(samples: list[bytes], reference: float) -> Layout:
                 names[one.name] += 1
     best = max(FORMATS, key=lambda one: names[one.name]) if names else None
     if best is None:
-        method = _method([levels.field_level(line, 0, 160)[0] for line in outer], outer)
+        method = _method([_firm_level(line) for line in outer], outer)
         return Layout(False, None, 0, 32, None, method, False, 60, reference)
     stamps = [stamp for line in outer if (stamp := find_stamp(line, (best,)))]
     columns = Counter(stamp.key_start for stamp in stamps)
@@ -182,6 +198,8 @@ def detect(samples: list[bytes], reference: float) -> Layout:
         stamp = find_stamp(line, (best,))
         after = stamp.end if stamp else 0
         level, end = levels.field_level(line, after, after + 160)
+        if stamp is not None and stamp.key_start > 2 and level == UNKNOWN:
+            level, end = levels.field_level(line, 0, stamp.key_start)
         if stamp is not None and (stamp.level or best.name == "apache"):
             level = levels.INFO
         found.append(level)
@@ -214,12 +232,23 @@ def _believable(stamp: Stamp | None) -> bool:
     return stamp is not None and (stamp.format.name != "epoch" or b"1" <= stamp.key < b"3")
 
 
+def _firm_level(line: bytes) -> int:
+    """A level in a line without timestamp: ``a.c:7: warning: …`` is a text, no field."""
+    level, end = levels.field_level(line, 0, 160)
+    before, word, _ = (
+        re.split(rb"([A-Za-z]+)[^A-Za-z]*$", line[: max(end, 0)], maxsplit=1)
+        if level != UNKNOWN
+        else (b"", b"", b"")
+    )
+    return level if len(before) <= 2 or word.isupper() else UNKNOWN
+
+
 def _method(found: list[int], lines: list[bytes]) -> str:
     """Levels are parsed if fields hold them at all often, compared with the words in the text."""
-    fields = sum(1 for level in found if level != levels.UNKNOWN)
+    fields = sum(1 for level in found if level != UNKNOWN)
     if fields * 2 >= len(found):
         return "parsed"
-    words = sum(1 for line in lines if levels.keyword_level(line) != levels.UNKNOWN)
+    words = sum(1 for line in lines if levels.keyword_level(line) != UNKNOWN)
     return "parsed" if fields and fields * 2 >= words else "keyword"
 
 

@@ -71,10 +71,11 @@ _FIELDS_BEFORE: Final = 6
 """A level stands within the first fields; later in the line it is what the text talks about."""
 
 _KEYWORD = re.compile(
-    rb"(?<![\w-])(?:(trace|debug)|(info|notice)|(warn|warning|deprecated)"
-    rb"|(error|err|severe|exception|\w+(?:error|exception))|(critical|fatal|panic|emergency))(?![\w-])",
+    rb"(?:(?<![\w-])(?:(trace|debug)|(info|notice)|(warn|warning|deprecated)|(err|severe)"
+    rb"|(critical|fatal|panic|emergency))|(error|exception))(?![\w-])",
     re.IGNORECASE,
 )
+_KEYWORD_LEVELS: Final = (DEBUG, INFO, WARNING, ERROR, CRITICAL, ERROR)
 _KEYWORD_LIMIT: Final = 512
 
 JSON_LEVEL: Final = re.compile(
@@ -103,7 +104,7 @@ def keyword_level(line: bytes, start: int = 0) -> int:
     found = _KEYWORD.search(line, start, start + _KEYWORD_LIMIT)
     if found is None:
         return UNKNOWN
-    return (found.lastindex or 0) - 1
+    return _KEYWORD_LEVELS[(found.lastindex or 1) - 1]
 
 
 def json_level(line: bytes) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import bz2
 import codecs
 import errno
-import gzip
 import lzma
 import os
 import stat
@@ -19,7 +18,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from proctui.errors import AccessDenied, BadArgument, NoSuchFile, NotSupported, ProctuiError
 from proctui.text import sanitize
@@ -27,13 +26,14 @@ from proctui.text import sanitize
 __all__ = ["OpenLog", "check_path", "file_error", "open_log", "open_regular"]
 
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
-_OPENERS: Final[dict[str, Callable[[IO[bytes]], Any]]] = {
-    "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
-    "bzip2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
+_DECODERS: Final[dict[str, Callable[[], Any]]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lzma.LZMADecompressor,
 }
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = 1 << 20
+_PACKED: Final = 1 << 16
 _UTF8_BOM: Final = codecs.BOM_UTF8
 
 
@@ -211,18 +211,36 @@ def _forward_blocks(fd: int) -> Iterator[bytes]:
 
 
 def _unpacked(log: OpenLog, kind: str) -> Iterator[bytes]:
+    """All members of an archive; of a damaged one what comes before the damage."""
+    log.warnings.append(f"{kind}: bytes are counted in the decompressed text")
     os.lseek(log.fd, 0, os.SEEK_SET)
-    with os.fdopen(os.dup(log.fd), "rb") as raw:
-        stream: IO[bytes] = _OPENERS[kind](raw)
-        log.warnings.append(f"{kind}: bytes are counted in the decompressed text")
+    decoder = _DECODERS[kind]()
+    raw = b""
+    begun = False
+    while True:
+        raw = raw or os.read(log.fd, _PACKED)
+        if not raw:
+            if begun and not decoder.eof:
+                _damaged(log, kind)
+            return
+        if decoder.eof:
+            raw = raw.lstrip(b"\0")
+            if not raw:
+                continue
+            decoder, begun = _DECODERS[kind](), False
         try:
-            while block := stream.read(_BLOCK):
-                yield block
-        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            log.cut = f"the {kind} stream is damaged or cut off"
-            log.warnings.append(f"{log.cut}: only what comes before was read")
+            text = decoder.decompress(raw)
+        except (zlib.error, lzma.LZMAError, OSError, EOFError):
+            _damaged(log, kind)
+            return
+        begun = True
+        raw = decoder.unused_data if decoder.eof else b""
+        yield text
+
+
+def _damaged(log: OpenLog, kind: str) -> None:
+    log.cut = f"the {kind} stream is damaged or cut off"
+    log.warnings.append(f"{log.cut}: only what comes before was read")
 
 
 def _transcoded(log: OpenLog, encoding: str) -> Iterator[bytes]:

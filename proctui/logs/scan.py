@@ -174,6 +174,7 @@ class Scanner:
         cache = self._cache
         if len(cache) > _CACHE:
             cache.clear()
+        dated = tally.dated
         special: set[bytes] = set()
         slow_dated: set[bytes] = set()
         fast_lines = 0
@@ -200,6 +201,8 @@ class Scanner:
             self._walk(lines, heads, wanted, marks)
         elif lines:
             tally.seen_header = True
+        if tally.dated > dated:
+            self._ends(lines)
 
     def _times(
         self, lines: list[bytes], heads: list[bytes], slow: set[bytes], fast_lines: int
@@ -212,11 +215,14 @@ class Scanner:
         begin, end = layout.column, self._key_end
         if fast_lines == len(lines):
             keys = Counter([line[begin:end] for line in lines])
-            first, last = lines[0], lines[-1]
         else:
-            fast = [line for line, head in zip(lines, heads, strict=True) if head not in slow]
-            keys = Counter([line[begin:end] for line in fast])
-            first, last = fast[0], fast[-1]
+            keys = Counter(
+                [
+                    line[begin:end]
+                    for line, head in zip(lines, heads, strict=True)
+                    if head not in slow
+                ]
+            )
         grain = layout.granularity
         for key, count in keys.items():
             moment = self._clock.key_seconds(layout.primary, key, layout.zone)
@@ -224,12 +230,22 @@ class Scanner:
                 continue
             tally.dated += count
             tally.buckets.setdefault(int(moment // grain * grain), [0, 0])[0] += count
+
+    def _ends(self, lines: list[bytes]) -> None:
+        """Note the first and the last time of a chunk that has any."""
+        tally = self.tally
         if tally.first is None:
-            tally.first = self._seconds(first)
-        latest = self._seconds(last)
-        tally.last = tally.last if latest is None else latest
+            tally.first = next(
+                (at for line in lines if (at := self._seconds(line)) is not None), None
+            )
+        last = next(
+            (at for line in reversed(lines) if (at := self._seconds(line)) is not None), None
+        )
+        tally.last = tally.last if last is None else last
 
     def _seconds(self, line: bytes) -> float | None:
+        if line[:1].isspace():
+            return None
         stamp = self.layout.stamp(line)
         return self._clock.seconds(stamp) if stamp else None
 
@@ -281,8 +297,6 @@ class Scanner:
         if not verdict.fast:
             tally.dated += 1
             bucket[0] += 1
-            tally.first = moment if tally.first is None else tally.first
-            tally.last = moment
         if verdict.level in (ERROR, CRITICAL):
             bucket[1] += 1
 
