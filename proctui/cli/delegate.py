@@ -11,9 +11,11 @@ __all__ = ["through_the_fence"]
 
 def through_the_fence(arguments: Sequence[str], parsed: Namespace) -> int | None:
     """The exit status of a command that the broker ran for us; ``None`` where we run it ourselves."""
+    if not arguments or not _behind_something():
+        return None
     from proctui.jobs import broker
 
-    if not arguments or arguments[0] not in broker.COMMANDS or not broker.may_be_fenced():
+    if arguments[0] not in broker.COMMANDS:
         return None
     from proctui.awareness.select import resolve_session
     from proctui.errors import ProctuiError
@@ -35,6 +37,19 @@ def through_the_fence(arguments: Sequence[str], parsed: Namespace) -> int | None
                 return 1
             arguments = [*arguments, "--yes"]
     return _print(broker.delegate(session, arguments))
+
+
+def _behind_something() -> bool:
+    """A fence always leaves ``no_new_privs`` and a seccomp filter behind (proc_pid_status(5)).
+
+    Asked before anything is imported: nearly always the answer is no.
+    """
+    try:
+        with open("/proc/self/status", "rb") as file:
+            status = file.read()
+    except OSError:
+        return False
+    return b"\nNoNewPrivs:\t1" in status and b"\nSeccomp:\t2" in status
 
 
 def _print(answer: tuple[int, str, str]) -> int:

@@ -11,14 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from proctui.cli.quick import quick_stack
 from proctui.cli.quick_run import read_run
 from proctui.errors import ProctuiError
-
-if TYPE_CHECKING:
-    from argparse import Namespace
 
 __all__ = ["main"]
 
@@ -62,29 +58,18 @@ def _run(arguments: list[str]) -> int:
         from proctui.cli.commands import jobs
 
         return jobs.run(plain)
-    from proctui.cli.fenced import answered_outside
+    from proctui.cli.delegate import through_the_fence
     from proctui.cli.parser import build
 
     parsed = build().parse_args(words)
     if command is not None:
         parsed.command = command
     module, _, function = parsed.handler.partition(":")
-    outside = answered_outside(words)
-    if outside is not None:
-        return outside
-    answered = _ask_outside(words, parsed)
+    answered = through_the_fence(words, parsed)
     if answered is not None:
         return answered
     status = getattr(import_module(f"proctui.cli.commands.{module}"), function)(parsed)
     return int(status or 0)
-
-
-def _ask_outside(words: list[str], parsed: Namespace) -> int | None:
-    if not os.environ.get("PROCTUI_SESSION"):
-        return None
-    from proctui.cli.delegate import through_the_fence
-
-    return through_the_fence(words, parsed)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
