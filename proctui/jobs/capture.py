@@ -221,12 +221,10 @@ class Sink:
             except BlockingIOError:
                 return 0
             except OSError as error:
-                if error.errno == errno.EIO:
-                    moved = 0
-                elif error.errno in _FULL and self._on_disk:
-                    self._make_room()
-                elif error.errno == errno.EINVAL and self._spliceable:
+                if error.errno == errno.EINVAL and self._spliceable:
                     self._spliceable = False
+                elif self._on_disk:
+                    self._make_room(full=error.errno in _FULL)
                 else:
                     raise
         if moved == 0:
@@ -236,19 +234,22 @@ class Sink:
             self.log(self, self.size - moved, moved)
         return moved
 
-    def _make_room(self) -> None:
-        if not self.store.shrink(everything=True):
+    def _make_room(self, full: bool = True) -> None:
+        """The disk takes no more: older output goes first, then this segment ends in memory."""
+        if not (full and self.store.shrink(everything=True)):
             self._rotate()
             if self._on_disk:
                 os.close(self.segment)
                 with contextlib.suppress(OSError):
                     os.unlink(f"{self.name}.log", dir_fd=self.store.directory)
+                # The front has heard of the segment that was just thrown away.
+                self.number += 1
                 self._use_memory()
                 self._publish()
 
     def _move(self, most: int) -> int:
         if not self._spliceable:
-            data = os.read(self.source, most)
+            data = self._read(most)
             return self._write(data)
         if self.through is None:
             return os.splice(
@@ -257,10 +258,24 @@ class Sink:
         reading, writing = self.through
         waiting = pending(reading)
         if not waiting:
-            waiting = os.splice(self.source, writing, min(most, 1 << 16), flags=_SPLICE_FLAGS)
+            try:
+                waiting = os.splice(self.source, writing, min(most, 1 << 16), flags=_SPLICE_FLAGS)
+            except OSError as error:
+                # What a pty says when nobody has its other side open any more.
+                if error.errno != errno.EIO:
+                    raise
+                waiting = 0
         if not waiting:
             return 0
         return os.splice(reading, self.segment, waiting, offset_dst=self.size, flags=_SPLICE_FLAGS)
+
+    def _read(self, most: int) -> bytes:
+        try:
+            return os.read(self.source, most)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return b""
 
     def _write(self, data: bytes) -> int:
         """The way without splice; a full disk's rest goes to memory, so that no byte is lost."""
@@ -269,11 +284,11 @@ class Sink:
             try:
                 done += os.pwrite(self.segment, data[done:], self.size + done)
             except OSError as error:
-                if error.errno not in _FULL:
+                if not self._on_disk:
                     raise
                 self.size += done
                 data, done = data[done:], 0
-                self._make_room()
+                self._make_room(full=error.errno in _FULL)
         return done
 
     def drain(self, limit: int | None = None) -> None:

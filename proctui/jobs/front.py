@@ -111,6 +111,7 @@ class Front:
         self._handle(signal.SIGTSTP, self._on_stop)
         self._handle(signal.SIGCONT, self._on_continue)
         self._handle(signal.SIGWINCH, self._on_resize)
+        self.job.unblock()
 
     def _handle(self, signum: int, handler: Callable[[int, Any], None]) -> None:
         self._before[signum] = signal.signal(signum, handler)
@@ -204,6 +205,7 @@ class Front:
             if ready.get(tap.target, 0) & (select.POLLERR | select.POLLNVAL):
                 tap.fail(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
         self._tell_broken()
+        self.channel.flush()
         if self.keys is not None:
             self.keys.serve(ready)
         for word, body, fds in self.channel.receive():

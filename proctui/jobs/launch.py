@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import select
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ from proctui.jobs.wire import Channel, Page
 from proctui.machine import identity
 
 __all__ = ["Job", "attach", "launch"]
+
+
+_HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP)
 
 
 class Job:
@@ -51,6 +55,7 @@ class Job:
         self.page: Page | None = None
         self.means: Arrangement | None = None
         self.early: list[tuple[str, Any, list[int]]] = []
+        self.blocked: set[Any] | None = None
         self._stamp: tuple[int, int] | None = None
         self._status: dict[str, Any] = {}
 
@@ -117,6 +122,12 @@ class Job:
         if self.channel is not None:
             self.channel.send("signal", signum)
 
+    def unblock(self) -> None:
+        """Let the signals through that were held back during the start."""
+        if self.blocked is not None:
+            blocked, self.blocked = self.blocked, None
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
     def screen(self, taken: bool) -> None:
         """Say that a dashboard has the terminal in its hands, so that a guardian restores it."""
         if self.page is not None:
@@ -169,11 +180,21 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
     means, near = _arrange(list(argv), options)
     gc.collect()
     gc.freeze()
-    child = os.fork()
-    if child == 0:
-        near.close()
-        keeper.keep(means)
-    return _become_front(means, near)
+    # Until the front has its handlers a Ctrl-C must not end it and leave the job behind.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    try:
+        child = os.fork()
+        if child == 0:
+            near.close()
+            keeper.keep(means)
+        job = _become_front(means, near)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        raise
+    job.blocked = blocked
+    if options.dashboard or not options.front:
+        job.unblock()
+    return job
 
 
 def _need_one_thread() -> None:

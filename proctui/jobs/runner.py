@@ -19,7 +19,7 @@ from typing import Any
 
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import MARKER_VARIABLE, marker_value
-from proctui.jobs import census, family, start, status
+from proctui.jobs import capture, census, family, start, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.capture import Sink, Store
 from proctui.jobs.members import Members
@@ -31,6 +31,7 @@ from proctui.model import Identity
 __all__ = ["Runner"]
 
 TICK = 1.0
+_IN_MEMORY = "the state directory lies in memory (tmpfs): at most 64 MB of output are kept"
 _SETTLE = 0.1
 """Seconds that what ends together with the job's leader gets before it is called a stray."""
 
@@ -46,7 +47,6 @@ class Runner:
         self.job: Identity | None = None
         self.job_fd = -1
         self.page.words[Page.RUNNER] = self.own.pid
-        self.began = time.monotonic()
         self.oom_before = status.oom_kills()
         self.status: dict[str, Any] = {}
         self.ended = False
@@ -71,10 +71,15 @@ class Runner:
     def begin(self) -> None:
         """Own the session, start the command; raises only before the command is there."""
         self._own_session(census.take())
+        if capture.in_memory(self.writer.directory_fd):
+            # Never more memory than must be; the state directory should lie on a disk.
+            self.store.bound = min(self.store.bound, 64 << 20)
+            self.status["notes"] = [_IN_MEMORY]
         for sink in self.sinks:
             sink.begin()
         self._listen()
         plumbing, means = self.means.plumbing, self.means
+        self.page.words[Page.STARTED] = int(time.monotonic() * 1000)
         means.environ[MARKER_VARIABLE] = marker_value(
             means.environ.get(MARKER_VARIABLE), self.writer.session.id
         )
@@ -83,21 +88,24 @@ class Runner:
         )
         plumbing.close_job_ends()
         self._know_job(pid)
-        self.status = {
-            "session": self.writer.session.id,
-            "state": "running",
-            "pid": pid,
-            "streams": [sink.name for sink in self.sinks],
-            "exit_status": None,
-            "error": None,
-            "notes": [],
-        }
+        self.status = self._fresh_status(pid)
         if failure is not None:
             self.status["error"] = {"status": failure.status, "message": failure.message}
         self._write_status()
         # Whoever hears of the job may want to end it at once: it is certain from the beginning.
         self.members.look()
         self.means.channel.send("started", {"pid": pid})
+
+    def _fresh_status(self, pid: int) -> dict[str, Any]:
+        return {
+            "session": self.writer.session.id,
+            "state": "running",
+            "pid": pid,
+            "streams": [sink.name for sink in self.sinks],
+            "exit_status": None,
+            "error": None,
+            "notes": self.status.get("notes", []),
+        }
 
     def _own_session(self, baseline: Baseline | None) -> None:
         self.writer.take_over(
@@ -118,7 +126,7 @@ class Runner:
         """Become the runner of a job whose runner was killed: we are its reaper now."""
         pid = int(self.page.words[Page.JOB])
         directory = self.writer.directory_fd
-        self.status = status.read(directory) or {"session": self.writer.session.id, "notes": []}
+        self.status = status.read(directory) or self._fresh_status(pid)
         self._own_session(census.recall(directory))
         with contextlib.suppress(ProcessLookupError):
             self._know_job(pid)
@@ -134,7 +142,13 @@ class Runner:
         )
         if self.status.get("exit_status") is not None:
             self.ended = True
+            if "strays" not in self.status:
+                self.after("settle", _SETTLE, self._settle)
+            elif self.status.get("cleaning"):
+                self._end_strays()
         self._write_status()
+        # The runner may have been killed before it could say so.
+        self.means.channel.send("started", {"pid": pid})
 
     def _listen(self) -> None:
         reading, writing = os.pipe()
@@ -303,7 +317,7 @@ class Runner:
         for sink in self.sinks:
             sink.drain()
         self.ended = True
-        self.status |= status.certificate(found, self.began, self.oom_before)
+        self.status |= status.certificate(found, self._began(), self.oom_before)
         self.status["ends"] = [sink.total for sink in self.sinks]
         self._write_status()
         _, _, usage = os.wait4(found.si_pid, 0)
@@ -311,6 +325,9 @@ class Runner:
         self.status["max_rss"] = usage.ru_maxrss * 1024
         self.writer.update(exit_status=self.status["exit_status"])
         self.after("settle", _SETTLE, self._settle)
+
+    def _began(self) -> float:
+        return float(self.page.words[Page.STARTED]) / 1000
 
     def _settle(self) -> None:
         """What still lives when the leader's end has settled are strays; told to the front."""

@@ -12,6 +12,7 @@ import os
 import select
 import stat
 
+from proctui.jobs.capture import widen
 from proctui.jobs.wire import Page
 
 __all__ = ["Tap"]
@@ -34,9 +35,11 @@ class Tap:
         self.broken: OSError | None = None
         self._segments: list[tuple[int, int, int]] = []
         mode = os.fstat(target).st_mode
-        self._pipe = stat.S_ISFIFO(mode) and hasattr(os, "splice")
-        self._regular = stat.S_ISREG(mode)
+        self._fifo = stat.S_ISFIFO(mode)
+        self._pipe = self._fifo and hasattr(os, "splice")
+        self._regular = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(target))
         self.pollable = not self._regular
+        self._widened = False
 
     def add(self, number: int, base: int, fd: int) -> None:
         """A segment has begun (or is told again by a keeper that took over)."""
@@ -80,7 +83,8 @@ class Tap:
         """Pass on what fits; trouble with the target is kept in :attr:`broken`."""
         moved = 0
         try:
-            while (size := self.available()) and self.ready():
+            # A splice says by itself that the pipe is full; other writes would wait.
+            while (size := self.available()) and (self._pipe or self.ready()):
                 fd, offset = self._current()
                 step = self._write(fd, offset, min(size, _CHUNK))
                 if step == 0:
@@ -90,6 +94,10 @@ class Tap:
                 self.page.words[Page.CONSUMED + self.index] = self.done
                 if moved >= 4 * _CHUNK:
                     break
+            if self._pipe and not self._widened and self.done >= _CHUNK:
+                # Much is coming: fewer, larger steps.
+                self._widened = True
+                widen(self.target)
         except OSError as error:
             self.fail(error)
         return moved
@@ -116,11 +124,8 @@ class Tap:
                 if error.errno not in (errno.EINVAL, errno.ENOSYS):
                     raise
                 self._regular = False
-        limit = _CHUNK if not self.pollable else 4096 if self._is_fifo() else _SMALL
+        limit = _CHUNK if not self.pollable else 4096 if self._fifo else _SMALL
         try:
             return os.write(self.target, os.pread(fd, min(size, limit), offset))
         except BlockingIOError:
             return 0
-
-    def _is_fifo(self) -> bool:
-        return stat.S_ISFIFO(os.fstat(self.target).st_mode)

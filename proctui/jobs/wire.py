@@ -53,6 +53,8 @@ class Page:
     """Number of the current segment of each stream."""
     CUT = 15
     """Bytes at each stream's beginning that the bounded capture no longer holds."""
+    STARTED = 19
+    """Milliseconds of the monotonic clock at which the job's leader was started."""
     BASE = 17
     """Bytes of each stream that stand before its current segment."""
 
@@ -77,6 +79,7 @@ class Channel:
         self._end = end
         end.setblocking(False)
         self._pending: collections.deque[tuple[bytes, tuple[int, ...]]] = collections.deque()
+        self._flushing = False
         self.closed = False
 
     @classmethod
@@ -118,17 +121,22 @@ class Channel:
 
     def flush(self) -> bool:
         """Send what is kept; whether nothing is left."""
-        while self._pending and not self.closed:
-            raw, fds = self._pending[0]
-            control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-            try:
-                self._end.sendmsg([raw], control)
-            except BlockingIOError:
-                return False
-            except OSError:
-                self.closed = True
-                break
-            self._pending.popleft()
+        if self._flushing:
+            # A signal handler that sends while we do: its message goes out with ours.
+            return False
+        self._flushing = True
+        try:
+            while self._pending and not self.closed:
+                raw, fds = self._pending[0]
+                rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
+                self._end.sendmsg([raw], [rights] if fds else [])
+                self._pending.popleft()
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.closed = True
+        finally:
+            self._flushing = False
         if self.closed:
             self._pending.clear()
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.stage import LINES, directory, ended, front, lines, pid_of, session, status
+from tests.jobs.stage import LINES, RUN, directory, ended, front, lines, pid_of, session, status
 from tests.support import alive, wait_for
 
 COUNT = 20_000
@@ -130,3 +131,28 @@ def test_a_closed_terminal_leaves_the_job(state: Path, tmp_path: Path) -> None:
         gate.touch()
         wait_for(lambda: ended(state))
         assert captured(state) == lines(COUNT)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="mounts a tiny disk")
+def test_a_full_disk_costs_the_capture_not_the_output(tmp_path: Path) -> None:
+    place = tmp_path / "tiny"
+    place.mkdir()
+    want = b"".join(b"%08d\n" % n for n in range(2_000_000))
+    code = "import sys\nsys.stdout.write(''.join('%08d\\n' % n for n in range(2_000_000)))"
+    script = (
+        f"mount -t tmpfs -o size=4m tiny {place} || exit 77\n"
+        f"export XDG_STATE_HOME={place} PROCTUI_FALLBACK={place}/no\n"
+        'exec "$@"'
+    )
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", *RUN, "--", sys.executable, "-c", code],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 77 or b"unshare" in done.stderr:
+        pytest.skip("no mounts allowed here")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == want
+    assert b"tmpfs" in done.stderr

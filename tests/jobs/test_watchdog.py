@@ -17,8 +17,19 @@ from tests.support import ZOO, python, wait_for
 def test_a_deadlock_is_reported_proven_and_ended(tmp_path: Path) -> None:
     place = tmp_path / "artifacts"
     done = subprocess.run(
-        [*RUN, "--hang-after", "0.6", "--then", "end", "--artifacts", str(place), "--"]
-        + [sys.executable, str(ZOO / "hangs.py"), "lock_inversion"],
+        [
+            *RUN,
+            "--hang-after",
+            "0.6",
+            "--then",
+            "end",
+            "--artifacts",
+            str(place),
+            "--",
+            sys.executable,
+            str(ZOO / "hangs.py"),
+            "lock_inversion",
+        ],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
