@@ -44,16 +44,17 @@ class Entry:
 
     __slots__ = (
         "argv", "at", "busy", "fd", "image", "info", "line_name", "moved", "pid", "raw", "row",
-        "slot", "uid_at", "used",
+        "slot", "uid", "uid_at", "used", "who",
     )  # fmt: skip
 
+    row: Proc
+    """Set by the sampler as soon as the entry is made."""
+
     def __init__(self, who: Identity, fd: int) -> None:
+        self.who = who
         self.pid = who.pid
         self.fd = fd
         self.raw = b""
-        self.row = Proc(
-            who, who.pid, 0, 0, 0, 0, "?", "", None, None, None, None, None, None, None, False, 0
-        )
         self.line_name = b""
         self.image = b""
         self.used = 0
@@ -61,6 +62,7 @@ class Entry:
         self.busy = False
         self.moved = 0
         self.slot: int | None = None
+        self.uid: int | None = None
         self.uid_at = 0
         self.info: ProcInfo | None = None
         self.argv: bytes | None = None
@@ -105,7 +107,7 @@ class StatFiles:
             return Found.THREAD if error.errno in (errno.EINVAL, errno.ENOENT) else Found.PROCESS
         return Found.PROCESS
 
-    def meet(self, pid: int) -> tuple[Entry, bytes] | None:
+    def meet(self, pid: int) -> tuple[Entry, bytes, stat.StatLine] | None:
         """Take up a process: its entry and first line; ``None`` if it vanished or is hidden."""
         for _attempt in (1, 2):
             try:
@@ -117,7 +119,7 @@ class StatFiles:
                     return None
         return None
 
-    def _open(self, pid: int) -> tuple[Entry, bytes] | None:
+    def _open(self, pid: int) -> tuple[Entry, bytes, stat.StatLine] | None:
         calls = self._calls
         fd = calls.open(f"{self._root}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -133,9 +135,9 @@ class StatFiles:
         entry = Entry(found[0], fd)
         if fd >= 0:
             self._held[pid] = entry
-        return entry, found[1]
+        return entry, *found[1:]
 
-    def _identify(self, pid: int, stat_fd: int) -> tuple[Identity, bytes] | None:
+    def _identify(self, pid: int, stat_fd: int) -> tuple[Identity, bytes, stat.StatLine] | None:
         """Whose stat file this is, with its line.
 
         The file was opened before the pidfd and answers after it, so the
@@ -157,9 +159,10 @@ class StatFiles:
                     os.close(pidfd)
         try:
             raw = self._calls.pread(stat_fd, LINE, 0)
-            return Identity(self._boot_id, pid, inode, self._pidns, stat.start_ticks(raw)), raw
-        except (OSError, ValueError, IndexError):
+            line = stat.parse(raw)
+        except (OSError, ValueError):
             return None
+        return Identity(self._boot_id, pid, inode, self._pidns, line.start), raw, line
 
     def read_unheld(self, entry: Entry) -> bytes:
         """Open, read, close (or hold, where there is room by now), and prove that it is
@@ -172,7 +175,7 @@ class StatFiles:
         keep = False
         try:
             found = self._identify(entry.pid, fd)
-            if found is None or not found[0].same(entry.row.identity):
+            if found is None or not found[0].same(entry.who):
                 raise ProcessLookupError(errno.ESRCH, "the pid has another owner now")
             keep = len(self._held) < self.budget
         finally:

@@ -175,30 +175,37 @@ class ProcSource:
             else:
                 dead.append(entry)
 
+    def _first(self, entry: Entry, raw: bytes, line: stat.StatLine) -> None:
+        """The row of a process just met; its CPU figure comes with the next look."""
+        entry.raw, entry.at, entry.moved = raw, self._at or 0.0, self._tick
+        entry.line_name, entry.image = line.name, line.image
+        entry.busy = True
+        self._own(entry)
+        self._set_row(entry, line, text.decode(line.name), None)
+
     def _update(self, entry: Entry, raw: bytes, now: float, since: float) -> None:
         """Parse a line that changed and replace the row."""
         line = stat.parse(raw)
-        old, tick = entry.row, self._tick
         used = line.utime + line.stime
-        first = not entry.raw
         cpu = None
-        if not first and now > since:
+        if now > since:
             cpu = max(0.0, (used - entry.used) * 100.0 / _CLOCK / (now - since))
-        uid, name = old.uid, old.name
+        name = entry.row.name
         if line.name != entry.line_name or line.image != entry.image:
             entry.info, entry.argv = None, None
-            uid = self._owner(entry)
+            self._own(entry)
             name = text.decode(line.name)
-        elif tick - entry.uid_at >= UID_TICKS:
-            uid = self._owner(entry)
-        if uid != old.uid:
-            entry.info = None
-        entry.raw, entry.used, entry.at, entry.moved = raw, used, now, tick
+        elif self._tick - entry.uid_at >= UID_TICKS:
+            self._own(entry)
+        entry.raw, entry.at, entry.moved = raw, now, self._tick
         entry.line_name, entry.image = line.name, line.image
-        # The row of a first sight has no CPU figure: the next look gives it one.
-        entry.busy = first or bool(cpu)
+        entry.busy = bool(cpu)
+        self._set_row(entry, line, name, cpu)
+
+    def _set_row(self, entry: Entry, line: stat.StatLine, name: str, cpu: float | None) -> None:
+        entry.used = line.utime + line.stime
         entry.row = self._rows[entry.pid] = Proc(
-            old.identity,
+            entry.who,
             entry.pid,
             line.ppid,
             line.pgid,
@@ -212,19 +219,21 @@ class ProcSource:
             line.rss * _PAGE,
             line.threads,
             cpu,
-            uid,
+            entry.uid,
             bool(line.flags & stat.PF_KTHREAD),
-            tick,
+            self._tick,
         )
 
-    def _owner(self, entry: Entry) -> int | None:
-        """The effective uid: the *directory's* owner, as files of undumpable processes
-        belong to root (proc_pid(5))."""
+    def _own(self, entry: Entry) -> None:
+        """Look up the effective uid: the *directory's* owner, as the files of undumpable
+        processes belong to root (proc_pid(5))."""
         entry.uid_at = self._tick
         try:
-            return os.stat(f"{self._root}/{entry.pid}").st_uid
+            uid = os.stat(f"{self._root}/{entry.pid}").st_uid
         except OSError:
-            return entry.row.uid
+            return
+        if uid != entry.uid:
+            entry.uid, entry.info = uid, None
 
     def _births(
         self, before: Counters, now: Counters, deaths: int, fresh: bool, born: list[int]
@@ -273,9 +282,8 @@ class ProcSource:
         met = self._files.meet(pid)
         if met is None:
             return False
-        entry, raw = met
-        now = self._at or 0.0
-        self._update(entry, raw, now, now)
+        entry, raw, line = met
+        self._first(entry, raw, line)
         self._entries[pid] = entry
         self._names.add(str(pid))
         self._turns.awake.append(entry)
@@ -324,11 +332,11 @@ class ProcSource:
         or it died meanwhile.
         """
         entry = self._entries.get(identity.pid)
-        if entry is None or not entry.row.identity.same(identity):
+        if entry is None or not entry.who.same(identity):
             return None
         if entry.info is None:
             argv = facts.read_bytes(f"{self._root}/{entry.pid}/cmdline")
-            info = facts.read_info(self._root, entry.row.identity, entry.row.uid, argv)
+            info = facts.read_info(self._root, entry.who, entry.uid, argv)
             try:
                 held = entry.fd >= 0
                 alive = (
