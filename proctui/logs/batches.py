@@ -26,7 +26,7 @@ def match_lines(request: dict[str, Any], matcher_of: MatcherOf) -> Iterator[tupl
     with ``None`` for a pattern that a line does not match, then ``("done", id)``.
     """
     matchers = [matcher for pattern in request["patterns"] if (matcher := matcher_of(pattern))]
-    switch = guard(any(matcher.dangerous for matcher in matchers))
+    switch = guard(any(matcher.dangerous for matcher in matchers), request["cpu"])
     lines: list[str] = request["lines"]
     for at in range(0, len(lines), _PIECE):
         piece = lines[at : at + _PIECE]
@@ -60,7 +60,7 @@ def find_lines(request: dict[str, Any], matcher_of: MatcherOf) -> Iterator[tuple
             yield "gone", request["id"]
             return
         matcher = matcher_of(request["pattern"])
-        switch = guard(matcher is not None and matcher.dangerous)
+        switch = guard(matcher is not None and matcher.dangerous, request["cpu"])
         for block in blocks(fd, request["begin"], request["end"], 1 << 18):
             switch(True)
             wanted = _matching(block.data, matcher) if matcher else _starts(block.data)

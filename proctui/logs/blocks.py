@@ -18,8 +18,6 @@ __all__ = ["BLOCK", "Block", "blocks", "careful", "grep_part", "guard", "inverte
 
 BLOCK: Final = 1 << 20
 _CAREFUL: Final = 1 << 16
-CPU_LIMIT: Final = 1.0
-"""Seconds of CPU that one block may take a pattern; the helper ends itself behind that."""
 
 
 class Block(NamedTuple):
@@ -66,8 +64,8 @@ def _behind_line(fd: int, at: int, end: int) -> tuple[int, int]:
     return end, nuls
 
 
-def guard(dangerous: bool) -> Callable[[bool], None]:
-    """A switch for a CPU alarm whose default action ends this process (setitimer(2), SIGPROF).
+def guard(dangerous: bool, limit: float = 1.0) -> Callable[[bool], None]:
+    """A switch for an alarm after ``limit`` seconds of CPU whose default action ends this process (setitimer(2), SIGPROF).
 
     The regular expression engine holds the interpreter, so nothing but the
     kernel can end a match that explodes.  Only for a helper process.
@@ -75,7 +73,7 @@ def guard(dangerous: bool) -> Callable[[bool], None]:
 
     def switch(on: bool) -> None:
         if dangerous:
-            signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT if on else 0)
+            signal.setitimer(signal.ITIMER_PROF, limit if on else 0)
 
     return switch
 

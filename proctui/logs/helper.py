@@ -23,8 +23,10 @@ from typing import Any, Final
 
 from proctui.errors import BadArgument, ProctuiError
 
-__all__ = ["HelperGone", "PatternHelper", "Worker", "run_tasks"]
+__all__ = ["CPU_LIMIT", "HelperGone", "PatternHelper", "Worker", "run_tasks"]
 
+CPU_LIMIT = 1.0
+"""Seconds of CPU that a pattern may take for one block; the helper ends itself behind that."""
 _SILENCE: Final = 30.0
 """Seconds without a sign of life: far more than the CPU alarm, for a machine that stalls."""
 
@@ -75,7 +77,7 @@ class Worker:
 
         Without ``wait`` what the pipe does not take is kept for :meth:`flush`.
         """
-        body = marshal.dumps(request)
+        body = marshal.dumps({"cpu": CPU_LIMIT, **request})
         self._unsent += len(body).to_bytes(4, "big") + body
         self.flush()
         while wait and self._unsent:

@@ -84,7 +84,7 @@ def _answer(request: dict[str, Any], matcher_of: Any) -> None:
             _write(answer)
         return
     matcher = matcher_of(request["pattern"])
-    switch = guard(matcher is not None and matcher.dangerous)
+    switch = guard(matcher is not None and matcher.dangerous, request["cpu"])
     if kind == "lines":
         assert matcher is not None
         switch(True)
