@@ -18,6 +18,7 @@ from proctui.units import human_seconds
 
 __all__ = ["after_check", "assemble", "wait_words"]
 
+_IDLE_WAITS = frozenset({"futex", "read", "receive", "poll", "accept", "unknown"})
 GIL_INTERVAL = 0.0051
 """A thread that wants the GIL sleeps at most the switch interval, 5 ms (sys.setswitchinterval)."""
 
@@ -145,6 +146,9 @@ def wait_words(
     if futex and frames and not catalogue.is_library(frames[0]):
         line = trace.source_line(pid, frames[0]["file"], frames[0]["line"])
     means = catalogue.meaning(frames, futex=futex, line=line)
+    if means.idle and wait.kind not in _IDLE_WAITS:
+        # A pool's worker that runs a builtin shows the frames of one that waits for work.
+        means = catalogue.UNKNOWN
     if not means.words:
         return means, wait.words
     if futex:

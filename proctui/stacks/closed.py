@@ -188,14 +188,25 @@ class ClosedSets:
         """A cycle of at least two processes along the edges of the set."""
         following: dict[int, list[int]] = {}
         for one in reach:
-            node = self.graph.nodes.get(one)
-            for edge in node.edges if node else ():
+            for edge in self._likely_edges(one):
                 if edge.to_pid != edge.pid and edge.to_pid not in following.setdefault(
                     edge.pid, []
                 ):
                     following[edge.pid].append(edge.to_pid)
         start = self.graph.nodes[tid].thread.pid
         return _find_cycle(following, start)
+
+    def _likely_edges(self, tid: int) -> tuple[Edge, ...]:
+        """Of those who share a lock, the ones that wait for a lock themselves are in its cycle."""
+        node = self.graph.nodes.get(tid)
+        if node is None:
+            return ()
+        if node.wait.kind != "futex":
+            return node.edges
+        locked = {
+            self.graph.nodes[one].thread.pid for one in self.members if self._kind(one) == "lock"
+        }
+        return tuple(edge for edge in node.edges if edge.to_pid in locked) or node.edges
 
 
 def _in_test(row: dict[str, object]) -> bool:

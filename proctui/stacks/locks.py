@@ -85,6 +85,9 @@ def _in_frame(
                 continue
             if call.func.attr == "acquire":
                 if at_leaf and call.lineno <= line <= (call.end_lineno or call.lineno):
+                    # Of several on one line the last is taken for the one it waits for.
+                    if wants is not None and wants.key != held.key:
+                        acquired[wants.key] = wants
                     wants = held
                 elif call.lineno < line:
                     acquired[held.key] = held

@@ -119,7 +119,7 @@ class WakerFinder:
     def _shared_futex(self, where: memory.Mapping) -> None:
         for one in self.world.sharers(where.file):
             if one != self.thread.pid:
-                self.processes[one] = f"waits for what {one} shares with it (a lock or a semaphore)"
+                self.processes[one] = f"waits for a lock or semaphore that {one} shares with it"
         self.others = "may release it"
         if (
             where.file

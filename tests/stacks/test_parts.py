@@ -115,6 +115,15 @@ def test_acquire_without_release_holds(tmp_path: Path) -> None:
     assert found.wants is not None and found.wants.key == (1, ("c",))
 
 
+def test_of_several_on_one_line_the_last_is_waited_for(tmp_path: Path) -> None:
+    found = hold("def f():\n    a.acquire(); b.acquire()\n", 2, tmp_path / "a.py", waits=True)
+    assert [held.text for held in found.holds] == ["a"]
+    assert found.wants is not None and found.wants.text == "b"
+    found = hold("def f():\n    with a, b:\n        x()\n", 2, tmp_path / "a.py", waits=True)
+    assert [held.text for held in found.holds] == ["a"]
+    assert found.wants is not None and found.wants.text == "b"
+
+
 def test_functions_inside_and_open_files_hold_nothing(tmp_path: Path) -> None:
     source = """\
     def f():

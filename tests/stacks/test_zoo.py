@@ -71,7 +71,7 @@ EXPECTED = {
     "mixed_tree": Expected("deadlock-proven", ("waiting for a lock",), "1 threads", "idle"),
     "file_locks": Expected("deadlock-proven", ("waits for a file lock of",), "2 processes", "deadlock-proven"),
     "semaphores_between_processes": Expected(
-        "deadlock-proven", ("shares with it",), "2 processes", "deadlock-proven"
+        "deadlock-proven", ("waits for a lock or semaphore that",), "2 processes", "deadlock-proven"
     ),
     "contended_between_processes": Expected("waiting", ("waiting for a lock between",), None, "idle"),
     "lock_as_a_signal": Expected("waiting", ("waiting for a lock",)),
