@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-__all__ = ["BLANK", "area", "ceiling", "column_levels", "spark"]
+__all__ = ["ceiling", "column_levels", "share_rows", "spark"]
 
-BLANK = "\u2800"
 _LEFT = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
 
@@ -46,57 +45,7 @@ def column_levels(left: int, right: int, height: int) -> str:
     return "".join(cells)
 
 
-def area(
-    whole: Sequence[float | None],
-    share: Sequence[float | None],
-    width: int,
-    height: int,
-    top: float,
-) -> list[list[tuple[str, bool]]]:
-    """A filled graph in two tones.
-
-    ``share`` is the lower part of ``whole`` (same length, newest last).
-    Returns ``height`` rows, each a list of ``(text, is_share)`` runs that
-    are ``width`` cells together.  A cell takes the tone that fills most of
-    its dots.
-    """
-    steps = 4 * height
-    wholes = _padded(whole, 2 * width)
-    shares = _padded(share, 2 * width)
-    glyphs: list[str] = []
-    tones: list[int] = []
-    for at in range(0, 2 * width, 2):
-        left, right = (_level(value, top, steps) for value in wholes[at : at + 2])
-        low_left, low_right = (_level(value, top, steps) for value in shares[at : at + 2])
-        left, right = max(left, low_left), max(right, low_right)
-        glyphs.append(column_levels(left, right, height))
-        tones.append(_share_rows(left, right, low_left, low_right, height))
-    rows: list[list[tuple[str, bool]]] = []
-    for row in range(height):
-        below = height - row
-        runs: list[tuple[str, bool]] = []
-        start = 0
-        for at in range(1, width + 1):
-            if at == width or (tones[at] >= below) != (tones[start] >= below):
-                text = "".join(column[row] for column in glyphs[start:at])
-                runs.append((text, tones[start] >= below))
-                start = at
-        rows.append(runs)
-    return rows
-
-
-def _padded(values: Sequence[float | None], length: int) -> list[float | None]:
-    """The newest ``length`` samples.
-
-    With an odd number the newest stands alone in the last column, so that
-    older cells keep their glyphs while the next sample arrives.
-    """
-    tail = list(values[-length:])
-    blank: list[float | None] = [None] * (length - len(tail))
-    return blank + tail
-
-
-def _share_rows(left: int, right: int, low_left: int, low_right: int, height: int) -> int:
+def share_rows(left: int, right: int, low_left: int, low_right: int, height: int) -> int:
     """How many rows from the bottom are of the share's tone."""
     rows = 0
     for row in range(height):

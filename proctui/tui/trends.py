@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proctui.awareness.view import View
 from proctui.machine.history import History
-from proctui.machine.series import Windowed, columns
+from proctui.machine.series import Ring
 from proctui.model import Identity
 
 __all__ = ["Trends", "job_sums"]
@@ -23,21 +23,11 @@ class Trends:
         self.at = self.history.last if at is None else at
         self.zoom = zoom
 
-    def machine(self, figure: str, dots: int, factor: float = 1.0) -> list[float | None]:
-        """The newest ``dots`` figures of the machine, each times ``factor``."""
-        return self._dots(self.history.machine[figure], dots, factor)
-
-    def job(self, figure: str, dots: int) -> list[float | None]:
-        """The same of the job's sum."""
-        return self._dots(self.history.job[figure], dots, 1.0)
-
-    def _dots(self, figures: Windowed, dots: int, factor: float) -> list[float | None]:
-        if self.zoom == 1:
-            last = self.at
-            values = figures.window(max(0, last - dots + 1), last)
-            return [None if value is None else value * factor for value in values]
-        buckets = columns(figures, last=self.at, width=dots, zoom=self.zoom)
-        return [None if bucket is None else bucket.mean * factor for bucket in buckets]
+    def highest(self, figures: Ring, width: int) -> float:
+        """The largest figure that ``width`` cells of a graph show, 0 where none is known."""
+        span = 2 * self.zoom * width
+        known = figures.window(max(figures.first, self.at - span), self.at)
+        return max((value for value in known if value is not None), default=0.0)
 
     def cpu_of(self, identity: Identity, dots: int) -> list[float | None]:
         """CPU figures of one process; of one that never did anything there is none."""

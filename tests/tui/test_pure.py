@@ -6,9 +6,11 @@ import dataclasses
 
 import pytest
 
+from proctui.machine.series import Ring
 from proctui.tui import braille, layout
 from proctui.tui.bindings import GROUPS, KEYS, Context, applies, footer_keys, key_label
 from proctui.tui.feed import Pace
+from proctui.tui.plot import Plot, mean_of
 from proctui.tui.widgets.header import HeaderFacts, header_runs
 
 
@@ -29,21 +31,67 @@ def test_more_than_the_top_stays_inside() -> None:
     assert braille.spark([1e9, 1e9], 1, 100) == "⣿"
 
 
-def test_an_area_has_the_asked_size_and_two_tones() -> None:
-    rows = braille.area([100] * 8, [50] * 8, 4, 2, 100)
+def ring(*values: float | None) -> Ring:
+    made = Ring(100)
+    for value in values:
+        made.append(value)
+    return made
+
+
+def drawn(
+    plot: Plot, whole: Ring, share: Ring | None, width: int = 4, height: int = 2
+) -> list[str]:
+    rows = plot.rows(
+        mean_of(whole),
+        None if share is None else mean_of(share),
+        at=whole.count - 1,
+        zoom=1,
+        width=width,
+        height=height,
+        top=100,
+    )
+    return ["".join(text for text, _mine in row) for row in rows]
+
+
+def test_a_plot_has_the_asked_size_and_two_tones() -> None:
+    whole, share = ring(*[100.0] * 8), ring(*[50.0] * 8)
+    rows = Plot().rows(mean_of(whole), mean_of(share), at=7, zoom=1, width=4, height=2, top=100)
     assert rows == [[("⣿⣿⣿⣿", False)], [("⣿⣿⣿⣿", True)]]
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, 8, 100])
-def test_an_area_is_always_as_wide_as_asked(count: int) -> None:
-    rows = braille.area([30.0] * count, [10.0] * count, 9, 3, 100)
-    assert len(rows) == 3
-    assert all(sum(len(text) for text, _mine in row) == 9 for row in rows)
+@pytest.mark.parametrize("count", [1, 7, 8, 99])
+def test_a_plot_is_always_as_wide_as_asked(count: int) -> None:
+    rows = drawn(Plot(), ring(*[30.0] * count), ring(*[10.0] * count), width=9, height=3)
+    assert [len(row) for row in rows] == [9, 9, 9]
 
 
 def test_a_share_larger_than_the_whole_is_still_drawn() -> None:
-    rows = braille.area([10, 10], [90, 90], 1, 1, 100)
-    assert rows == [[("⣿", True)]]
+    assert drawn(Plot(), ring(10, 10), ring(90, 90), width=1, height=1) == ["⣿"]
+
+
+def test_a_gap_stays_a_gap() -> None:
+    assert drawn(Plot(), ring(100, 100, None, None, 100, 100), None, width=3, height=1) == ["⣿ ⣿"]
+
+
+def test_a_tick_computes_the_newest_cell_only_and_moves_whole_cells() -> None:
+    plot, whole = Plot(), ring(*[50.0] * 40)
+    first = drawn(plot, whole, None, width=10)
+    before = plot.computed
+    whole.append(100.0)
+    second = drawn(plot, whole, None, width=10)
+    assert plot.computed == before + 1
+    assert second[1][:-1] == first[1][1:]
+    whole.append(100.0)
+    third = drawn(plot, whole, None, width=10)
+    assert plot.computed == before + 2
+    assert third[1][:-1] == second[1][:-1], "a half-filled cell fills where it stands"
+
+
+def test_zoom_takes_means() -> None:
+    rows = Plot().rows(
+        mean_of(ring(0, 100, 0, 100)), None, at=3, zoom=2, width=1, height=1, top=100
+    )
+    assert rows == [[("⣤", False)]]
 
 
 def test_ceilings_are_round_and_rest() -> None:

@@ -8,6 +8,7 @@ from textual import events
 from textual.screen import Screen
 
 from proctui.awareness.view import View
+from proctui.model import Role
 from proctui.tui.actions.arranging import ArrangeActions
 from proctui.tui.actions.debugging import DebugActions
 from proctui.tui.actions.killing import KillActions
@@ -142,7 +143,7 @@ class MainScreen(
         """What the header tells about the newest view."""
         session = view.session
         snapshot = view.snapshot
-        own = snapshot.procs.get(os.getpid())
+        own = snapshot.procs.get(os.getpid()) if view.role(os.getpid()) is Role.SELF else None
         cpu, memory = job_sums(view)
         system = snapshot.system
         if session is None:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from proctui.awareness.view import View
-from proctui.tui.braille import area, ceiling
+from proctui.tui.braille import ceiling
+from proctui.tui.plot import Figure, Plot, mean_of
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import LineView, Run, Runs
 from proctui.units import human_bytes, human_percent
 
-__all__ = ["CpuGraph", "MemoryGraph", "bar"]
-
-
-def bar(share: float | None, width: int) -> tuple[str, str]:
-    """A gauge: the filled and the empty part."""
-    if share is None:
-        return "", "·" * width
-    filled = max(0, min(width, round(share * width)))
-    return "━" * filled, "─" * (width - filled)
+__all__ = ["CpuGraph", "MemoryGraph"]
 
 
 class Graph(LineView):
@@ -27,6 +18,7 @@ class Graph(LineView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.show_cursor = False
+        self._plot = Plot()
         self._lines: list[Runs] = []
 
     def length(self) -> int:
@@ -45,27 +37,37 @@ class Graph(LineView):
     def draw(self, view: View, trends: Trends, width: int, height: int) -> list[Runs]:
         raise NotImplementedError
 
-
-def plot(
-    whole: Sequence[float | None],
-    share: Sequence[float | None],
-    width: int,
-    height: int,
-    top: float,
-    label: str,
-) -> list[Runs]:
-    """Rows of the graph with the scale's top written at its left."""
-    if height < 1:
-        return []
-    margin = max(5, len(label) + 1)
-    rows = area(whole, share, width - margin, height, top)
-    out: list[Runs] = []
-    for at, row in enumerate(rows):
-        mark = label if at == 0 else "0" if at == height - 1 and height > 1 else ""
-        runs: list[Run] = [(mark.rjust(margin - 1) + " ", "dim")]
-        runs += [(text, "share" if mine else "whole") for text, mine in row]
-        out.append(tuple(runs))
-    return out
+    def plotted(
+        self,
+        trends: Trends,
+        whole: Figure,
+        share: Figure | None,
+        size: tuple[int, int],
+        top: float,
+        label: str,
+    ) -> list[Runs]:
+        """Rows of the graph with the top of its scale written at the left."""
+        width, height = size
+        if height < 1:
+            return []
+        margin = max(6, len(label) + 1)
+        rows = self._plot.rows(
+            whole,
+            share,
+            at=trends.at,
+            zoom=trends.zoom,
+            width=width - margin,
+            height=height,
+            top=top,
+            about=trends.history,
+        )
+        out: list[Runs] = []
+        for at, row in enumerate(rows):
+            mark = label if at == 0 else "0" if at == height - 1 and height > 1 else ""
+            runs: list[Run] = [(mark.rjust(margin - 1) + " ", "dim")]
+            runs += [(text, "share" if mine else "whole") for text, mine in row]
+            out.append(tuple(runs))
+        return out
 
 
 class CpuGraph(Graph):
@@ -75,23 +77,28 @@ class CpuGraph(Graph):
 
     def draw(self, view: View, trends: Trends, width: int, height: int) -> list[Runs]:
         cores = view.snapshot.system.cores
-        machine = trends.machine("cpu", 2 * width, cores)
-        job = trends.job("cpu", 2 * width) if view.session is not None else []
-        known = [value for value in (*machine, *job) if value is not None]
-        top = min(ceiling(max(known, default=100.0)), 100.0 * cores)
-        top = max(top, 10.0)
-        now = machine[-1] if machine else None
-        mine = job[-1] if job else None
+        machine, job = trends.history.machine["cpu"], trends.history.job["cpu"]
+        mine = view.session is not None
+        highest = max(trends.highest(machine, width) * cores, trends.highest(job, width))
+        top = max(10.0, min(ceiling(highest), 100.0 * cores))
+        now, own = machine.at(trends.at), job.at(trends.at)
         legend: list[Run] = []
-        if view.session is not None:
-            legend += [("● ", "share"), ("job ", "dim"), (f"{human_percent(mine):>5} %", "figure")]
+        if mine:
+            legend += [("● ", "share"), ("job ", "dim"), (f"{human_percent(own):>5} %", "figure")]
             legend.append(("   ", ""))
-        legend += [("● ", "whole"), ("machine ", "dim"), (f"{human_percent(now):>5} %", "figure")]
+        used = None if now is None else now * cores
+        legend += [("● ", "whole"), ("machine ", "dim"), (f"{human_percent(used):>5} %", "figure")]
         legend.append((f" of {cores} {'core' if cores == 1 else 'cores'}", "dim"))
         load = view.snapshot.system.load
         if load is not None and width > 56:
             legend.append((f"   load {load[0]:.2f}", "dim"))
-        return [tuple(legend), *plot(machine, job, width, height - 1, top, f"{top:.0f} %")]
+        share = mean_of(job) if mine else None
+        size = (width, height - 1)
+        label = f"{top:.0f} %"
+        return [
+            tuple(legend),
+            *self.plotted(trends, mean_of(machine, cores), share, size, top, label),
+        ]
 
 
 class MemoryGraph(Graph):
@@ -101,36 +108,31 @@ class MemoryGraph(Graph):
 
     def draw(self, view: View, trends: Trends, width: int, height: int) -> list[Runs]:
         memory = view.snapshot.system.memory
-        used = trends.machine("memory", 2 * width)
-        job = trends.job("rss", 2 * width) if view.session is not None else []
+        used, job = trends.history.machine["memory"], trends.history.job["rss"]
+        mine = view.session is not None
         legend: list[Run] = []
-        if view.session is not None:
-            mine = job[-1] if job else None
-            legend += [("● ", "share"), ("job ", "dim"), (f"{human_bytes(mine):>6}", "figure")]
+        if mine:
+            own = job.at(trends.at)
+            legend += [("● ", "share"), ("job ", "dim"), (f"{human_bytes(own):>6}", "figure")]
             legend.append(("   ", ""))
         legend += [("● ", "whole"), ("machine ", "dim")]
         legend += [(f"{human_bytes(memory.used):>6}", "figure")]
         legend.append((f" of {human_bytes(memory.total)}", "dim"))
         if memory.swap_used and width > 56:
             legend.append((f"   swap {human_bytes(memory.swap_used)}", "dim"))
-        known = [value for value in (*used, *job) if value is not None]
-        top = _byte_ceiling(max(known, default=1.0))
+        top = byte_ceiling(max(trends.highest(used, width), trends.highest(job, width)))
+        share = mean_of(job) if mine else None
+        size = (width, height - 1)
         label = human_bytes(top)
-        return [tuple(legend), *plot(used, job, width, height - 1, top, label)]
+        return [tuple(legend), *self.plotted(trends, mean_of(used), share, size, top, label)]
 
 
-def _byte_ceiling(size: float) -> float:
+def byte_ceiling(size: float) -> float:
     """A round number of binary units above ``size``."""
     unit = 1.0
     while unit * 1024 <= size:
         unit *= 1024
-    return (
-        ceiling(size / unit, (1, 2, 4, 8)) * unit if size / unit < 8 else _tens(size / unit) * unit
-    )
-
-
-def _tens(count: float) -> float:
-    for step in (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768):
-        if count <= step:
-            return float(step)
-    return 1024.0
+    for step in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768):
+        if size <= step * unit:
+            return step * unit
+    return 1024 * unit

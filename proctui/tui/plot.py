@@ -1,0 +1,120 @@
+"""A two-toned graph that keeps its finished columns from tick to tick.
+
+A cell holds two dots across and stands for two spans of time that begin at
+multiples of the zoom, so a finished cell never changes again: a tick computes
+the newest one, and the picture moves on by a whole cell every second dot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proctui.machine.series import Windowed
+from proctui.tui.braille import column_levels, share_rows
+
+__all__ = ["Plot"]
+
+Figure = Callable[[int, int], float | None]
+"""The mean of the ticks from one index to another, both included; ``None`` where unknown."""
+
+
+def mean_of(figures: Windowed, factor: float = 1.0) -> Figure:
+    """Means of a ring's figures, each times ``factor``."""
+
+    def mean(first: int, last: int) -> float | None:
+        known = [value for value in figures.window(first, last) if value is not None]
+        return sum(known) / len(known) * factor if known else None
+
+    return mean
+
+
+class Plot:
+    """The cells of one graph."""
+
+    def __init__(self) -> None:
+        self._cells: dict[int, tuple[str, int]] = {}
+        self._stamp: object = None
+        self.computed = 0
+
+    def rows(
+        self,
+        whole: Figure,
+        share: Figure | None,
+        *,
+        at: int,
+        zoom: int,
+        width: int,
+        height: int,
+        top: float,
+        about: object = None,
+    ) -> list[list[tuple[str, bool]]]:
+        """``height`` rows of ``(text, is_share)`` runs, ``width`` cells, the newest at the right.
+
+        ``about`` tells graphs of different things apart: nothing of another
+        one is kept.
+        """
+        stamp = (zoom, height, top, about)
+        if stamp != self._stamp:
+            self._cells, self._stamp = {}, stamp
+        span = 2 * zoom
+        last = at // span
+        cells: list[tuple[str, int]] = []
+        for cell in range(last - width + 1, last + 1):
+            known = self._cells.get(cell)
+            if known is None:
+                known = self._cell(cell, whole, share, at, zoom, height, top)
+                if (cell + 1) * span - 1 <= at:
+                    self._cells[cell] = known
+            cells.append(known)
+        if len(self._cells) > 4 * width + 64:
+            keep = {cell: value for cell, value in self._cells.items() if cell > last - width}
+            self._cells = keep
+        return _runs(cells, height)
+
+    def _cell(
+        self,
+        cell: int,
+        whole: Figure,
+        share: Figure | None,
+        at: int,
+        zoom: int,
+        height: int,
+        top: float,
+    ) -> tuple[str, int]:
+        if cell < 0:
+            return (" " * height, 0)
+        self.computed += 1
+        levels: list[tuple[int, int]] = []
+        for dot in (2 * cell, 2 * cell + 1):
+            first, end = dot * zoom, min(at, (dot + 1) * zoom - 1)
+            if first > at:
+                levels.append((0, 0))
+                continue
+            low = _level(None if share is None else share(first, end), top, height)
+            levels.append((max(low, _level(whole(first, end), top, height)), low))
+        (left, low_left), (right, low_right) = levels
+        return (
+            column_levels(left, right, height),
+            share_rows(left, right, low_left, low_right, height),
+        )
+
+
+def _level(value: float | None, top: float, height: int) -> int:
+    if value is None or value <= 0 or top <= 0:
+        return 0
+    return min(4 * height, max(1, round(value / top * 4 * height)))
+
+
+def _runs(cells: list[tuple[str, int]], height: int) -> list[list[tuple[str, bool]]]:
+    rows: list[list[tuple[str, bool]]] = []
+    for row in range(height):
+        below = height - row
+        runs: list[tuple[str, bool]] = []
+        start = 0
+        for at in range(1, len(cells) + 1):
+            mine = cells[start][1] >= below
+            if at == len(cells) or (cells[at][1] >= below) != mine:
+                runs.append(("".join([glyphs[row] for glyphs, _ in cells[start:at]]), mine))
+                start = at
+        rows.append(runs)
+    return rows
