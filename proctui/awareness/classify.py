@@ -41,7 +41,8 @@ class Classifier:
 
     ``own`` is the process that asks; ``lookup`` gives argv and executable
     where the configuration needs them; ``root`` is where ``/proc`` stands, or
-    ``None`` if no file of a process may be read (a replay).
+    ``None`` if no file of a process may be read (a replay).  ``confirm`` asks
+    the kernel whether a process has its number still.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class Classifier:
         root: str | None = "/proc",
         own_children: bool = False,
         requester: Identity | None = None,
+        confirm: Callable[[Identity], bool] | None = None,
     ) -> None:
         self._requester = requester
         self.tree = Tree()
-        self._gatherer = Gatherer(own, root=root, own_children=own_children)
+        self._gatherer = Gatherer(own, root=root, own_children=own_children, confirm=confirm)
         self._own = own
         self._rules = rules or protect.Rules.of(Protect())
         self._lookup = lookup
@@ -67,6 +69,7 @@ class Classifier:
         self._guarded: dict[Key, str] = {}
         self._truth = truth
         self._all_due = True
+        self._there: tuple[float, Verdict] | None = None
         self._claimed_anew: set[int] = set()
         self._bound: frozenset[Key] | None = None
 
@@ -243,10 +246,7 @@ class Classifier:
         if truth is None:
             return Verdict(Role.UNKNOWN, Certainty.CERTAIN, ("no job is watched: looking only",))
         if truth.baseline is not None and proc.identity in truth.baseline:
-            when = evidence.clock(truth.session.created.wall)
-            return Verdict(
-                Role.BASELINE, Certainty.CERTAIN, (f"existed before the session began ({when})",)
-            )
+            return self._was_there(truth.session.created.wall)
         unchecked = self._gatherer.marks.unchecked.get(proc.identity.key, ())
         if record is not None:
             if proc.identity.inode is None:
@@ -258,6 +258,13 @@ class Classifier:
         return Verdict(
             Role.UNKNOWN, Certainty.CERTAIN, (self._why_unknown(truth, proc),), unchecked
         )
+
+    def _was_there(self, wall: float) -> Verdict:
+        """One verdict for the whole baseline: most processes of a machine are in it."""
+        if self._there is None or self._there[0] != wall:
+            words = f"existed before the session began ({evidence.clock(wall)})"
+            self._there = (wall, Verdict(Role.BASELINE, Certainty.CERTAIN, (words,)))
+        return self._there[1]
 
     def _spawned(
         self,

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from proctui.awareness.session import MARKER_VARIABLE, Session
 from proctui.model import Identity, Proc
 
-__all__ = ["Marker", "clock", "in_managed_group", "read_marker", "terminal_name"]
+__all__ = ["Marker", "clock", "in_managed_group", "is_subreaper", "read_marker", "terminal_name"]
 
 _LIMIT = 4 << 20
+_PR_GET_CHILD_SUBREAPER = 37
 
 
 class Marker(NamedTuple):
@@ -79,6 +80,18 @@ def terminal_name(tty: int) -> str:
     if 136 <= major <= 143:
         return f"pts/{(major - 136) * 256 + minor}"
     return f"tty {major}:{minor}"
+
+
+def is_subreaper() -> bool:
+    """Whether orphans below us become our children (PR_GET_CHILD_SUBREAPER, prctl(2))."""
+    import ctypes
+
+    flag = ctypes.c_int(0)
+    try:
+        done = ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(flag), 0, 0, 0)
+    except (OSError, AttributeError):
+        return False
+    return bool(done == 0 and flag.value)
 
 
 def clock(wall: float | None = None) -> str:

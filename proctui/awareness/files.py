@@ -121,8 +121,12 @@ def write_all(descriptor: int, data: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def open_locked_replacement(directory: int, name: str, data: bytes, *, lock: bool) -> int:
+def open_locked_replacement(
+    directory: int, name: str, data: bytes, *, lock: bool, sync: bool = True
+) -> int:
     """Replace ``name`` by ``data`` and return the new file's open descriptor.
+
+    Without ``sync`` it is there at once, but only later on the disk.
 
     With ``lock`` the new file carries our POSIX lock before it takes the
     name, so that there is no moment in which nobody holds it.  The caller
@@ -134,7 +138,8 @@ def open_locked_replacement(directory: int, name: str, data: bytes, *, lock: boo
     try:
         os.fchmod(descriptor, 0o600)
         write_all(descriptor, data)
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
         if lock:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -143,14 +148,15 @@ def open_locked_replacement(directory: int, name: str, data: bytes, *, lock: boo
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=directory)
         raise
-    with contextlib.suppress(OSError):
-        os.fsync(directory)
+    if sync:
+        with contextlib.suppress(OSError):
+            os.fsync(directory)
     return descriptor
 
 
-def write_atomic(directory: int, name: str, data: bytes) -> None:
+def write_atomic(directory: int, name: str, data: bytes, *, sync: bool = True) -> None:
     """Replace ``name`` by ``data``: all of it or none of it, 0600, on the disk."""
-    os.close(open_locked_replacement(directory, name, data, lock=False))
+    os.close(open_locked_replacement(directory, name, data, lock=False, sync=sync))
 
 
 def append(directory: int, name: str, data: bytes) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from proctui.awareness import chains, evidence
+from proctui.awareness.baseline import Key
 from proctui.awareness.connector import Fork
+from proctui.awareness.evidence import is_subreaper
 from proctui.awareness.lineage import FINAL, Lineage, Record
 from proctui.awareness.links import Links
 from proctui.awareness.marks import Marks
@@ -33,7 +35,12 @@ class Gatherer:
     """The latched evidence of one session; :meth:`gather` is told whom to look at."""
 
     def __init__(
-        self, own: Identity, *, root: str | None = "/proc", own_children: bool = False
+        self,
+        own: Identity,
+        *,
+        root: str | None = "/proc",
+        own_children: bool = False,
+        confirm: Callable[[Identity], bool] | None = None,
     ) -> None:
         self.lineage = Lineage()
         self.marks = Marks(root)
@@ -43,11 +50,29 @@ class Gatherer:
         self._number_lost = False
         self._cgroup: frozenset[int] = frozenset()
         self._links = Links()
+        self._strangers: set[Key] = set()
+        self._ask = confirm
+        self._confirmed: dict[Key, bool] = {}
 
     def forget(self, identity: Identity) -> None:
         """It has ended."""
         self.lineage.bury(identity)
         self.marks.forget(identity)
+        self._strangers.discard(identity.key)
+
+    def _holds(self, identity: Identity) -> bool:
+        """Whether this process has its number still: then it had it when a row named the number.
+
+        Asked after the rows were read.  Without this a number that is given
+        out again between two reads of one look would make a stranger's child
+        the job's, for good.
+        """
+        if self._ask is None:
+            return True
+        known = self._confirmed.get(identity.key)
+        if known is None:
+            known = self._confirmed[identity.key] = self._ask(identity)
+        return known
 
     def name_as_job(self, procs: Iterable[Proc], wall: float) -> None:
         """These are the job because a person named them: likely, their later children certain."""
@@ -79,6 +104,8 @@ class Gatherer:
             above = link.above
             if above is not None and self.lineage.get(above.identity) is not above:
                 continue
+            if not self._holds(proc.identity):
+                continue
             known = self.lineage.get(proc.identity)
             self._stronger(known, proc, "connector", (link.words,), above)
 
@@ -90,6 +117,7 @@ class Gatherer:
         self, truth: Truth, procs: Mapping[int, Proc], boottime: float, cgroup: frozenset[int]
     ) -> set[int]:
         """A new look: pids about which there may be news that their rows don't tell."""
+        self._confirmed.clear()
         due = self.marks.begin(procs, boottime)
         due |= (cgroup ^ self._cgroup) & procs.keys()
         self._cgroup = cgroup
@@ -157,6 +185,8 @@ class Gatherer:
             record = self._other(truth, proc, record, wall) or record
         if record is not None and not record.foreign and self._foreign(session, proc):
             self.lineage.mark_foreign(record)
+        if record is None and session.kind in _PARENT_KINDS:
+            self._strangers.add(proc.identity.key)
         return record
 
     def _ancestry(
@@ -180,15 +210,16 @@ class Gatherer:
             return None
         above = self.lineage.get(parent.identity)
         if above is not None:
-            words = (f"child of {parent.pid} ({parent.name}), seen {evidence.clock(wall)}",)
-            return self._stronger(known, proc, "child", words, above)
+            return self._child(proc, parent, known, wall, above)
         if session.kind in _PARENT_KINDS and any(
             head is not None and head.same(parent.identity) for head in (leader, session.runner)
         ):
-            return self._child_of_leader(truth, proc, parent, known, wall)
+            baseline = truth.baseline
+            if baseline is not None and (baseline.born_during(proc) or baseline.born_before(proc)):
+                return None
+            return self._child_of_root(proc, parent, known, wall, sure=sure)
         if self._own_children and parent.identity.same(self._own):
-            words = (f"child of this process ({parent.pid}), seen {evidence.clock(wall)}",)
-            return self._stronger(known, proc, "child", words, None)
+            return self._child_of_root(proc, parent, known, wall, sure=True)
         for reaper in (session.runner, session.keeper):
             if (
                 reaper is not None
@@ -199,17 +230,47 @@ class Gatherer:
                 words = (
                     f"child of {parent.pid}, the session's reaper, seen {evidence.clock(wall)}",
                 )
-                return self._stronger(known, proc, "reaper", words, None, weak=not sure)
+                weak = not sure or not self._holds(parent.identity)
+                return self._stronger(known, proc, "reaper", words, None, weak=weak)
         return None
 
-    def _child_of_leader(
-        self, truth: Truth, proc: Proc, parent: Proc, known: Record | None, wall: float
+    def _child(
+        self,
+        proc: Proc,
+        parent: Proc,
+        known: Record | None,
+        wall: float,
+        above: Record | None,
+        *,
+        sure: bool = True,
     ) -> Record | None:
-        baseline = truth.baseline
-        if baseline is not None and (baseline.born_during(proc) or baseline.born_before(proc)):
+        words: tuple[str, ...] = (
+            f"child of {parent.pid} ({parent.name}), seen {evidence.clock(wall)}",
+        )
+        if not self._holds(parent.identity):
+            words += ("its parent ended while we looked",)
+            sure = False
+        return self._stronger(known, proc, "child", words, above, weak=not sure)
+
+    def _child_of_root(
+        self, proc: Proc, parent: Proc, known: Record | None, wall: float, *, sure: bool
+    ) -> Record | None:
+        """A child of what the job descends from, which itself is no part of it.
+
+        Others' orphans come to a subreaper and to pid 1 (in a container the
+        program itself may be that): who was seen elsewhere before is one of
+        them, and who has another session may be.
+        """
+        if proc.identity.key in self._strangers:
             return None
-        words = (f"child of {parent.pid} ({parent.name}), seen {evidence.clock(wall)}",)
-        return self._stronger(known, proc, "child", words, None, weak=truth.proof is None)
+        if self._takes_orphans(parent) and proc.sid != parent.sid:
+            sure = False
+        return self._child(proc, parent, known, wall, None, sure=sure)
+
+    def _takes_orphans(self, parent: Proc) -> bool:
+        return parent.pid == 1 or (
+            self._ask is not None and parent.identity.same(self._own) and is_subreaper()
+        )
 
     def _stronger(
         self,
@@ -237,7 +298,7 @@ class Gatherer:
         session = truth.session
         if self._steers(session, proc.identity):
             return None
-        if proc.pid in self._cgroup:
+        if proc.pid in self._cgroup and self._holds(proc.identity):
             words = ("in the session's own cgroup",)
             return self._stronger(known, proc, "cgroup", words, None)
         claim = truth.claims.get(proc.identity.key)
@@ -248,7 +309,7 @@ class Gatherer:
         since = int(session.created.boottime * CLOCK_TICKS)
         if not evidence.born_since(proc.identity, since):
             return None
-        if self.marks.carries(session, proc):
+        if self.marks.carries(session, proc) and self._holds(proc.identity):
             words = ("carries the session's marker in its environment",)
             return self.lineage.latch(proc.identity, "marker", words)
         group = None if self._number_lost else evidence.in_managed_group(session, proc)

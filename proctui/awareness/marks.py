@@ -12,7 +12,7 @@ from proctui.model import Identity, Proc
 
 __all__ = ["Marks"]
 
-_SETTLED = 2.0
+_SETTLED = 1.0
 """Seconds after its start in which a process may still exec and get its own environment."""
 
 
@@ -26,6 +26,7 @@ class Marks:
         self._root = root
         self._asked: dict[Key, str] = {}
         self._young: dict[Key, tuple[int, float]] = {}
+        self._settled: set[Key] = set()
         self._now = 0.0
         self.unchecked: dict[Key, tuple[str, ...]] = {}
 
@@ -38,9 +39,11 @@ class Marks:
         due = set()
         for key, (pid, until) in list(self._young.items()):
             proc = procs.get(pid)
-            if proc is None or proc.identity.key != key or boottime > until:
+            if proc is None or proc.identity.key != key:
                 del self._young[key]
-            if proc is not None and proc.identity.key == key:
+            elif boottime > until:
+                del self._young[key]
+                self._settled.add(key)
                 self._asked.pop(key, None)
                 due.add(pid)
         return due
@@ -48,6 +51,7 @@ class Marks:
     def forget(self, identity: Identity) -> None:
         self.unchecked.pop(identity.key, None)
         self._asked.pop(identity.key, None)
+        self._settled.discard(identity.key)
 
     def carries(self, session: Session, proc: Proc) -> bool:
         """Whether its environment bears the session's marker, as far as it is known now.
@@ -61,7 +65,7 @@ class Marks:
         if self._asked.get(key) == proc.name:
             return False
         self._asked[key] = proc.name
-        if started_at(proc.identity) is not None and key not in self._young:
+        if started_at(proc.identity) is not None and key not in self._settled:
             born = (proc.identity.start_ticks or 0) / CLOCK_TICKS
             if self._now - born < _SETTLED:
                 self._young[key] = (proc.pid, born + _SETTLED)

@@ -23,7 +23,7 @@ from proctui.awareness.view import View
 from proctui.awareness.writer import SessionWriter, now
 from proctui.config import Config
 from proctui.config import load as load_config
-from proctui.errors import RefusedError
+from proctui.errors import ProctuiError, RefusedError
 from proctui.machine import identity as kernel
 from proctui.machine import stat
 from proctui.machine.history import History
@@ -75,6 +75,7 @@ class Watch:
             lookup=source.info,
             root="/proc" if live else None,
             own_children=own_children,
+            confirm=_has_its_number if live else None,
             requester=behalf.requester() if live else None,
         )
         self._graves = Graves(exits=exits and live)
@@ -109,7 +110,7 @@ class Watch:
         """The next view; cheap where little changed."""
         with self._lock:
             self._refresh(force=False)
-            return self._see(self.source.sample(self._job), record=True)
+            return self._see(self.source.sample(self._wanted()), record=True)
 
     def look(self) -> View:
         """A view in which everything was read just now, for whoever is about to signal."""
@@ -118,7 +119,15 @@ class Watch:
             return self._see(self._sample_fresh(), record=False)
 
     def _sample_fresh(self) -> Snapshot:
-        return self.source.sample(self._job, fresh=True)
+        return self.source.sample(self._wanted(), fresh=True)
+
+    def _wanted(self) -> frozenset[int]:
+        """Who is read at every look: the job and what it hangs from, whose rows must not be old."""
+        session = self.session
+        if session is None:
+            return self._job
+        heads = (session.leader, session.runner, session.keeper)
+        return self._job | {head.pid for head in heads if head is not None}
 
     def close(self) -> None:
         """Let go of the source; a session that this watch owns is not ended by it."""
@@ -296,6 +305,13 @@ def _needs_reports(truth: Truth) -> bool:
     """Below a runner nothing gets lost, it is a subreaper; other owners may miss a link."""
     own = truth.proof == "own" and truth.baseline is not None
     return own and truth.session.kind not in ("run", "demo")
+
+
+def _has_its_number(identity: Identity) -> bool:
+    try:
+        return kernel.identify(identity.pid).same(identity)
+    except (ProctuiError, OSError):
+        return False
 
 
 def _is_zombie(proc: Proc) -> bool:

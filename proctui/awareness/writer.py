@@ -89,8 +89,12 @@ def create_session(
     extra: Mapping[str, Any] | None = None,
     session_id: str | None = None,
     lock: bool = True,
+    hurried: bool = False,
 ) -> SessionWriter:
     """Make a session in the first registry that can be written; its owner is this process.
+
+    A ``hurried`` one is on the disk only after :meth:`SessionWriter.settle`:
+    a job's start does not wait for the disk.
 
     ``runner`` names another owner, which then calls
     :meth:`SessionWriter.take_over` itself; ``lock=False`` leaves the lock to it.
@@ -125,7 +129,8 @@ def create_session(
     reasons = []
     for state in paths.state_candidates():
         try:
-            writer = SessionWriter(_prepare(state, session, lock=lock), lock=lock)
+            opened = _prepare(state, session, lock=lock, sync=not hurried)
+            writer = SessionWriter(opened, lock=lock, hurried=hurried)
         except (OSError, files.FileProblem) as error:
             reasons.append(f"{state}: {error}")
             continue
@@ -146,7 +151,9 @@ def _sweep_sometimes(state: Path) -> None:
             registry.sweep()
 
 
-def _prepare(state: Path, session: Session, *, lock: bool) -> tuple[Session, int, int]:
+def _prepare(
+    state: Path, session: Session, *, lock: bool, sync: bool = True
+) -> tuple[Session, int, int]:
     """Make the directory complete under a hidden name, then give it its own."""
     # A symbolic link *above* the state directory (a moved home) is the user's own business.
     state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -164,10 +171,10 @@ def _prepare(state: Path, session: Session, *, lock: bool) -> tuple[Session, int
                 )
                 try:
                     session = replace(session, directory=state / "sessions" / session.id)
-                    files.write_atomic(directory, "spawned.jsonl", b"")
+                    files.write_atomic(directory, "spawned.jsonl", b"", sync=sync)
                     reserve.prepare(directory)
                     handle = files.open_locked_replacement(
-                        directory, "session.json", _dump(session), lock=lock
+                        directory, "session.json", _dump(session), lock=lock, sync=sync
                     )
                 except BaseException:
                     os.close(directory)
@@ -202,8 +209,11 @@ class SessionWriter:
     nothing, until it calls :meth:`take_over`.
     """
 
-    def __init__(self, opened: tuple[Session, int, int], *, lock: bool) -> None:
+    def __init__(
+        self, opened: tuple[Session, int, int], *, lock: bool, hurried: bool = False
+    ) -> None:
         self._session, self._directory, self._handle = opened
+        self._sync = not hurried
         self._pid = os.getpid() if lock else 0
         self._entries: dict[tuple[Any, ...], Entry] = {}
         self._fresh: list[Entry] = []
@@ -268,7 +278,7 @@ class SessionWriter:
         with self._writing():
             # The new file carries our lock before the old one loses it.
             fresh = files.open_locked_replacement(
-                self._directory, "session.json", _dump(self._session), lock=True
+                self._directory, "session.json", _dump(self._session), lock=True, sync=self._sync
             )
             old, self._handle = self._handle, fresh
             os.close(old)
@@ -281,7 +291,9 @@ class SessionWriter:
         self.baseline, self._baseline = baseline, baseline.to_rows()
         self._part("baseline").put(self._baseline)
         with self._writing():
-            files.write_atomic(self._directory, "baseline.jsonl", _rows(self._baseline))
+            files.write_atomic(
+                self._directory, "baseline.jsonl", _rows(self._baseline), sync=self._sync
+            )
         self.update(baseline=baseline.span)
 
     def record_spawned(
@@ -330,11 +342,35 @@ class SessionWriter:
             if self._baseline is not None:
                 files.write_atomic(self._directory, "baseline.jsonl", _rows(self._baseline))
             fresh = files.open_locked_replacement(
-                self._directory, "session.json", _dump(self._session), lock=True
+                self._directory, "session.json", _dump(self._session), lock=True, sync=self._sync
             )
             old, self._handle = self._handle, fresh
             os.close(old)
             self.trouble = None
+
+    def settle(self) -> None:
+        """Put a hurried session on the disk, and from here on everything at once."""
+        if not self.owned or self._sync:
+            return
+        self._sync = True
+        for name in ("baseline.jsonl", "spawned.jsonl", "session.json"):
+            with contextlib.suppress(OSError):
+                self._settle_file(name)
+        with contextlib.suppress(OSError):
+            os.fsync(self._directory)
+
+    def _settle_file(self, name: str) -> None:
+        if name == "session.json":
+            # Not opened by its name: closing another descriptor of it would drop our lock.
+            os.fsync(self._handle)
+            return
+        descriptor = os.open(
+            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory
+        )
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def end(self, status: int | None = None) -> None:
         """Record the end and let go of the lock."""

@@ -74,9 +74,9 @@ def test_another_users_process_is_not_adopted() -> None:
         running(SLEEP) as job,
         owner("watch", job.pid) as child,
         running(SLEEP, user=65534, group=65534, extra_groups=[]) as other,
+        pytest.raises(RefusedError, match="belongs to uid 65534"),
     ):
-        with pytest.raises(RefusedError, match="belongs to uid 65534"):
-            adopt(registry.load_session(named(child)), other.pid)
+        adopt(registry.load_session(named(child)), other.pid)
 
 
 def test_nothing_is_adopted_from_inside_a_session() -> None:

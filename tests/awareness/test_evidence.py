@@ -58,10 +58,14 @@ def test_an_unreadable_environment_is_told(tmp_path: Path) -> None:
 def test_an_environment_is_asked_again_after_the_exec(tmp_path: Path) -> None:
     scene = Scene(marker="a" * 32)
     scene.classifier = scene.make(root=str(tmp_path))
-    scene.world.add(700, 1, name="python")
-    environ(tmp_path, 700)
-    assert scene.see(700).role is Role.UNKNOWN
-    environ(tmp_path, 700, PROCTUI_SESSION="a" * 32)
+    for pid in (700, 701):
+        scene.world.add(pid, 1, name="python")
+        environ(tmp_path, pid)
+        assert scene.see(pid).role is Role.UNKNOWN
+        environ(tmp_path, pid, PROCTUI_SESSION="a" * 32)
+    scene.world.change(701, name="train")
+    assert is_likely(scene.see(701))
+    scene.world.now += 200
     assert is_likely(scene.see(700))
 
 
@@ -147,3 +151,64 @@ def test_a_registry_that_cannot_be_believed_leaves_nothing_to_kill() -> None:
     verdicts = scene.see()
     assert Role.SPAWNED not in roles(verdicts).values()
     assert verdicts[303].evidence[0] == "the registry is corrupt"
+
+
+def test_a_parents_number_that_went_on_while_we_looked_makes_nobody_certain() -> None:
+    """The row still shows the job's process, the number is a stranger's by now."""
+    scene = Scene()
+    lost: set[int] = set()
+    scene.classifier = scene.make(confirm=lambda identity: identity.pid not in lost)
+    scene.world.add(303, 302)
+    assert is_certain(scene.see(303))
+    lost.add(303)
+    scene.world.add(304, 303)
+    verdict = scene.see(304)
+    assert is_likely(verdict) and "its parent ended while we looked" in verdict.evidence
+    scene.world.add(305, 302)
+    assert is_certain(scene.see(305))
+
+
+@pytest.mark.parametrize("evidence", ["cgroup", "marker"])
+def test_what_was_read_of_another_owner_of_the_number_is_nothing(
+    tmp_path: Path, evidence: str
+) -> None:
+    scene = Scene(marker="a" * 32)
+    scene.classifier = scene.make(root=str(tmp_path), confirm=lambda identity: False)
+    scene.world.add(740, 1, sid=740, pgid=740)
+    environ(tmp_path, 740, PROCTUI_SESSION="a" * 32 if evidence == "marker" else "")
+    inside = frozenset({740} if evidence == "cgroup" else ())
+    verdicts = scene.classifier.update(scene.world.sample(), scene.others(), inside)
+    assert verdicts[740].role is Role.UNKNOWN
+
+
+def program(leader: int) -> tuple[World, Classifier]:
+    """A program with a baseline of its own, as the first process of a container or not."""
+    world = World()
+    if leader != 1:
+        world.add(leader, 1, name="app", sid=leader)
+    world.add(50, 0, name="exec", sid=50, tty=0)
+    row = world.procs[leader]
+    told = session(world, row.identity, kind="library", runner=row.identity)
+    truth = Truth(told, world.baseline(), {}, "own")
+    classifier = Classifier(truth, own=row.identity, root=None)
+    classifier.update(world.sample())
+    return world, classifier
+
+
+def test_orphans_that_come_to_the_first_process_of_a_container_are_not_its_own() -> None:
+    world, classifier = program(1)
+    world.add(60, 50, sid=60)
+    world.add(61, 60)
+    assert classifier.update(world.sample())[61].role is Role.UNKNOWN
+    world.end(60, reaper=1)
+    assert classifier.update(world.sample())[61].role is Role.UNKNOWN
+    world.add(62, 1, sid=62)
+    world.add(63, 1)
+    verdicts = classifier.update(world.sample())
+    assert is_likely(verdicts[62]) and is_certain(verdicts[63])
+
+
+def test_children_of_any_other_program_are_its_own() -> None:
+    world, classifier = program(100)
+    world.add(62, 100, sid=62)
+    assert is_certain(classifier.update(world.sample())[62])
