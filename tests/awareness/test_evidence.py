@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from proctui.awareness.classify import Classifier
 from proctui.awareness.truth import Truth
 from proctui.model import Certainty, Role
 from tests.awareness.scene import Scene, claim, is_certain, is_likely, roles
-from tests.awareness.world import session
+from tests.awareness.world import World, session
 
 
 def environ(root: Path, pid: int, **values: str) -> None:
