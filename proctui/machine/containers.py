@@ -6,6 +6,7 @@ sign that needs no access to the runtime itself.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -46,6 +47,7 @@ class Container(NamedTuple):
         return f"{self.runtime}:{self.id[:12] if len(self.id) == 64 else self.id}"
 
 
+@functools.lru_cache(maxsize=1024)
 def find_container(cgroup: str) -> Container | None:
     """The innermost container named in the text of ``/proc/PID/cgroup``, if any."""
     if cgroup.count("/") == cgroup.count("\n"):  # every line is a root cgroup: the common case

@@ -6,6 +6,7 @@ process he means.
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 
@@ -16,6 +17,8 @@ from proctui.model import Identity, ProcInfo
 __all__ = ["parse_cmdline", "read_bytes", "read_info", "read_link", "user_name"]
 
 _LARGEST = 256 * 1024
+_REMEMBERED = 4096
+"""Bytes up to which a command line is remembered: the workers of a job are all called alike."""
 _users: dict[int, str] = {}
 
 
@@ -57,7 +60,14 @@ def parse_cmdline(raw: bytes) -> tuple[str, ...]:
     raw = raw.rstrip(b"\0")
     if not raw:
         return ()
+    return _parsed(raw) if len(raw) <= _REMEMBERED else _parse(raw)
+
+
+def _parse(raw: bytes) -> tuple[str, ...]:
     return redact.redact_argv([text.decode(argument) for argument in raw.split(b"\0")])
+
+
+_parsed = functools.lru_cache(maxsize=1024)(_parse)
 
 
 def user_name(uid: int | None) -> str | None:
