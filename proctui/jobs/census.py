@@ -1,7 +1,9 @@
-"""The baseline of a job, taken by its runner in one quick pass over ``/proc``.
+"""The baseline of a job, taken by its runner in passing.
 
-The sampler would see more, but a runner lives as long as its job and shall
-weigh little; who was there before needs an identity and a name, no figures.
+Who was there is listed before the job starts; what each of them is, is read
+in steps, so that on a machine with many processes the job doesn't wait.  The
+sampler would see more, but a runner lives as long as its job and shall weigh
+little: a baseline needs identities and names, no figures.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from proctui.awareness import files
 from proctui.awareness.baseline import Baseline, Member
 from proctui.awareness.session import BaselineSpan
 from proctui.awareness.writer import boottime
@@ -19,31 +20,63 @@ from proctui.machine.stat import CLOCK_TICKS
 from proctui.model import Identity
 from proctui.text import decode
 
-__all__ = ["recall", "take"]
+__all__ = ["Census"]
 
-_LIMIT = 64 << 20
+STEP = 256
+"""Processes looked at in one step: a few milliseconds."""
+AT_ONCE = 1000
+"""Up to so many processes the job waits for the whole census."""
 
 
-def take() -> Baseline:
-    """Who is there now; what is born while we look is left out, it stays unknown."""
-    t0 = boottime()
-    first = int(t0 * CLOCK_TICKS)
-    if not Path("/proc/self").is_dir():
-        return _take_portably()
-    members: list[Member] = []
-    missed: list[str] = []
-    boot, namespace, pidfs = identity.boot_id(), identity.pidns(), identity.has_pidfs()
-    for name in os.listdir("/proc"):
-        if not name.isdecimal():
-            continue
-        found = _look(int(name), boot, namespace) if pidfs else _look_slowly(int(name))
-        if found is None:
-            missed.append(name)
-        elif found.identity.start_ticks is None or found.identity.start_ticks <= first:
-            members.append(found)
-    unreadable = sum(Path("/proc", name).exists() for name in missed)
-    span = BaselineSpan(t0, boottime(), len(members), unreadable == 0, unreadable)
-    return Baseline(members, span)
+class Census:
+    """Everybody who is listed now and had started by ``since`` (seconds since boot, or now).
+
+    What is born while we look is in neither: it stays unknown.  A number
+    that is given out again meanwhile has a later start and is left out.
+    """
+
+    def __init__(self, since: float | None = None) -> None:
+        self.began = boottime() if since is None else since
+        self._first = int(self.began * CLOCK_TICKS)
+        self._names = [name for name in _listed() if name.isdecimal()]
+        self._at = 0
+        self._members: list[Member] = []
+        self._missed: list[str] = []
+        self._known = (identity.boot_id(), identity.pidns(), identity.has_pidfs())
+
+    @property
+    def large(self) -> bool:
+        return len(self._names) > AT_ONCE
+
+    def step(self, count: int = STEP) -> bool:
+        """Look at the next ones; whether all have been looked at."""
+        boot, namespace, pidfs = self._known
+        names = self._names[self._at : self._at + count]
+        self._at += len(names)
+        for name in names:
+            found = _look(int(name), boot, namespace) if pidfs else _look_slowly(int(name))
+            if found is None:
+                self._missed.append(name)
+            elif found.identity.start_ticks is None or found.identity.start_ticks <= self._first:
+                self._members.append(found)
+        return self._at >= len(self._names)
+
+    def take(self) -> Baseline:
+        """The baseline, looking at whoever is left."""
+        if not self._names:
+            return _take_portably()
+        while not self.step():
+            pass
+        unreadable = sum(Path("/proc", name).exists() for name in self._missed)
+        span = BaselineSpan(self.began, boottime(), len(self._members), unreadable == 0, unreadable)
+        return Baseline(self._members, span)
+
+
+def _listed() -> list[str]:
+    try:
+        return os.listdir("/proc")
+    except OSError:
+        return []
 
 
 def _look(pid: int, boot: str, namespace: int | None) -> Member | None:
@@ -86,11 +119,3 @@ def _take_portably() -> Baseline:
         return Baseline.capture(source)[0]
     finally:
         source.close()
-
-
-def recall(directory: int) -> Baseline | None:
-    """The baseline that a killed runner wrote down; it can only ever protect."""
-    try:
-        return Baseline.from_bytes(files.read_private(directory, "baseline.jsonl", _LIMIT))
-    except (OSError, ValueError, files.FileProblem):
-        return None

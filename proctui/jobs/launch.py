@@ -226,6 +226,7 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
         ),
         extra={"capture": f"{streams[0]}.log", "streams": streams},
         lock=False,
+        hurried=True,
     )
     near, far = Channel.pair()
     page = Page()

@@ -19,9 +19,10 @@ from typing import Any
 
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import MARKER_VARIABLE, marker_value
-from proctui.jobs import capture, census, family, start, status
+from proctui.jobs import capture, family, start, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.capture import Sink, Store
+from proctui.jobs.census import Census
 from proctui.jobs.members import Members
 from proctui.jobs.service import Service
 from proctui.jobs.wire import Page
@@ -50,6 +51,7 @@ class Runner:
         self.oom_before = status.oom_kills()
         self.status: dict[str, Any] = {}
         self.ended = False
+        self.census: Census | None = None
         self.helpers: dict[int, Callable[[int], None]] = {}
         self.store = Store(self.writer.directory_fd, arrangement.bound, self.page, self._announce)
         self.sinks = [
@@ -70,7 +72,8 @@ class Runner:
 
     def begin(self) -> None:
         """Own the session, start the command; raises only before the command is there."""
-        self._own_session(census.take())
+        listed = Census()
+        self._own_session(None if listed.large else listed.take())
         if capture.in_memory(self.writer.directory_fd):
             # Never more memory than must be; the state directory should lie on a disk.
             self.store.bound = min(self.store.bound, 64 << 20)
@@ -92,6 +95,9 @@ class Runner:
         if failure is not None:
             self.status["error"] = {"status": failure.status, "message": failure.message}
         self._write_status()
+        if listed.large:
+            self.census = listed
+            self.after("census", 0.0, self._count_on)
         # Whoever hears of the job may want to end it at once: it is certain from the beginning.
         self.members.look()
         self.means.channel.send("started", {"pid": pid})
@@ -114,6 +120,19 @@ class Runner:
         if baseline is not None:
             self.writer.write_baseline(baseline)
 
+    def _count_on(self) -> None:
+        """One step of a large census; the job runs already, but who was before it is settled."""
+        if self.census is not None and not self.census.step():
+            self.after("census", 0.0, self._count_on)
+        else:
+            self.end_census()
+
+    def end_census(self) -> None:
+        """Look at whoever is left, for somebody who has to know now."""
+        if self.census is not None:
+            listed, self.census = self.census, None
+            self.writer.write_baseline(listed.take())
+
     def _know_job(self, pid: int) -> None:
         self.job = identity.identify(pid)
         if hasattr(os, "pidfd_open"):
@@ -127,7 +146,7 @@ class Runner:
         pid = int(self.page.words[Page.JOB])
         directory = self.writer.directory_fd
         self.status = status.read(directory) or self._fresh_status(pid)
-        self._own_session(census.recall(directory))
+        self._own_session(Census(self.writer.session.created.boottime).take())
         with contextlib.suppress(ProcessLookupError):
             self._know_job(pid)
         for sink in self.sinks:
@@ -323,7 +342,6 @@ class Runner:
         _, _, usage = os.wait4(found.si_pid, 0)
         self.status["cpu"] = {"user": usage.ru_utime, "system": usage.ru_stime}
         self.status["max_rss"] = usage.ru_maxrss * 1024
-        self.writer.update(exit_status=self.status["exit_status"])
         self.after("settle", _SETTLE, self._settle)
 
     def _began(self) -> float:
@@ -342,6 +360,7 @@ class Runner:
         self.status["state"] = "orphaned" if self.status["strays"] else "ended"
         self._write_status()
         self._tell_end()
+        self.writer.update(exit_status=self.status["exit_status"])
 
     def _end_strays(self) -> None:
         from proctui.jobs.strays import fork_cleaner
@@ -359,6 +378,7 @@ class Runner:
 
     def _tick(self) -> None:
         self.after("tick", TICK, self._tick)
+        self.writer.settle()
         self.members.look_if_changed()
         if self.means.log is not None and self.means.log.trouble:
             self._note(self.means.log.trouble)
@@ -401,5 +421,6 @@ class Runner:
         self.status["ends"] = self.status.get("ends") or [sink.total for sink in self.sinks]
         self._write_status()
         self.service.close()
+        self.writer.settle()
         self.writer.end(self.status.get("exit_status"))
         self._tell_end()

@@ -114,6 +114,7 @@ class Service:
             return _failed("bad-argument", "the request is no JSON")
 
     def _truth(self, request: dict[str, Any], peer: Peer, client: Client) -> dict[str, Any]:
+        self.runner.end_census()
         self.runner.members.look()
         writer = self.runner.writer
         return {
