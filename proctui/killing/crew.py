@@ -73,7 +73,7 @@ class Crew:
 
     def judge(self, view: View) -> View:
         """Drop every open member that a fresh look does not show as killable any more."""
-        spoilt = view.blocked or self._group_spoilt(view)
+        spoilt = view.blocked or self._other_session(view) or self._group_spoilt(view)
         for member in self.living():
             proc = view.proc(member.entry.pid)
             if proc is None or not signals.same(member.entry.identity, proc.identity):
@@ -86,6 +86,13 @@ class Crew:
                 kept = "denied" if member.sent is None else "survivor"
                 member.give_up(kept, f"not signalled any further: {reason}")
         return view
+
+    def _other_session(self, view: View) -> str | None:
+        """A role is one session's judgement; another's says nothing about this plan."""
+        now = None if view.session is None else view.session.id
+        if now == self.plan.session_id:
+            return None
+        return f"the plan is of session {self.plan.session_id}, this look of session {now}"
 
     def _group_spoilt(self, view: View) -> str | None:
         """Who, since the plan was made, joined the group and may not be signalled."""
@@ -100,7 +107,7 @@ class Crew:
     def join(self, view: View) -> list[Member]:
         """Take in what the targets have forked since the plan was made."""
         self.vanished = False
-        if self.plan.scope == "single" or view.blocked is not None:
+        if self.plan.scope == "single" or view.blocked or self._other_session(view):
             return []
         joined: list[Member] = []
         for entry in self._family.joined(view, self.keys):

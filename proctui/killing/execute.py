@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from proctui.awareness.view import View
-from proctui.errors import BadArgument
+from proctui.errors import BadArgument, RefusedError
 from proctui.killing import audit, lethal, signals
 from proctui.killing.crew import Crew, Member
 from proctui.killing.plan import Plan
@@ -57,6 +57,8 @@ def execute(
         raise BadArgument("grace must be 0 or more seconds")
     if type(plan) is not Plan:
         raise BadArgument("only a plan can be carried out")
+    if not plan.is_intact():
+        raise RefusedError(f"plan {plan.id} was changed after it was made", "make a new one")
     if not plan.targets:
         nobody = not plan.refused and plan.stopped is None
         place = None if nobody else audit.refuse(plan, plan.directory, signum)

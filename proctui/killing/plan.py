@@ -100,6 +100,10 @@ class Plan:
     stopped: str | None
     warnings: tuple[str, ...]
 
+    def is_intact(self) -> bool:
+        """Whether it still is what its id says; a copy with other targets is not."""
+        return self.id == _digest(self)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "id": self.id,
@@ -280,8 +284,8 @@ def _assemble(
     if weakness is not None:
         warnings = (*warnings, f"degraded: {weakness}")
     session_id = None if view.session is None else view.session.id
-    return Plan(
-        id=_digest(scope, targets, refused, session_id),
+    plan = Plan(
+        id="",
         scope=scope,
         targets=tuple(targets),
         refused=tuple(refused),
@@ -295,6 +299,7 @@ def _assemble(
         stopped=stopped,
         warnings=warnings,
     )
+    return replace(plan, id=_digest(plan))
 
 
 def is_whole_job(view: View, keys: Collection[Key]) -> bool:
@@ -322,15 +327,18 @@ def entry_of(proc: Proc, verdict: Verdict, reason: str) -> PlanEntry:
     )
 
 
-def _digest(
-    scope: str, targets: Sequence[PlanEntry], refused: Sequence[PlanEntry], session: str | None
-) -> str:
+def _digest(plan: Plan) -> str:
     """16 hex digits over who would be signalled and refused, in which session and how far."""
     facts = [
-        scope,
-        session,
-        [[*entry.identity, entry.role, entry.certainty] for entry in targets],
-        [[*entry.identity, entry.role, entry.certainty] for entry in refused],
+        plan.scope,
+        plan.session_id,
+        plan.stopped,
+        [[*entry.identity, entry.role, entry.certainty] for entry in plan.targets],
+        [[*entry.identity, entry.role, entry.certainty] for entry in plan.refused],
+        [list(identity) for identity in plan.named],
+        sorted(map(str, plan.likely_ok)),
+        plan.pgids,
+        plan.whole_job,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 

@@ -83,9 +83,11 @@ class Report:
             "audit": None if self.audit is None else str(self.audit),
             "warnings": list(self.warnings),
         }
-        if not self.results and not self.done:
+        if not self.done and all(one.outcome == "denied" for one in self.results):
+            each = [(one.identity, one.reason) for one in self.results]
+            each += [(one.identity, one.reason) for one in self.plan.refused]
             reason = self.plan.stopped or "; ".join(
-                f"process {one.identity} is refused: {one.reason}" for one in self.plan.refused[:3]
+                f"process {identity} is refused: {why}" for identity, why in each[:3]
             )
             document["error"] = {
                 "kind": "refused",

@@ -86,7 +86,7 @@ def end_everything(state: Path) -> None:
     """Kill what the session recorded as spawned, by pidfd and only while it is that process."""
     for path in (state / "proctui" / "sessions").glob("[0-9a-f]*/"):
         for name in ("spawned.jsonl",):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ValueError):
                 for line in (path / name).read_text().splitlines():
                     _, pid, inode, _, _ = json.loads(line)["identity"]
                     with contextlib.suppress(OSError):

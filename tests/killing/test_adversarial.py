@@ -304,3 +304,24 @@ def test_escalation_outlives_the_leader(baseline: ProcessBaseline, start: Start)
     found = outcomes(report)
     assert found[root.pid][1] == "TERM" and found[child][1] == "KILL"
     assert not alive(child) and report.done
+
+
+def test_what_sleeps_uninterruptibly_is_told_as_such(baseline: ProcessBaseline) -> None:
+    """A version 1 freezer holds a process in state D, where KILL waits for the thaw."""
+    place = Path(f"/sys/fs/cgroup/freezer/proctui-test-{os.getpid()}")
+    try:
+        place.mkdir()
+    except OSError:
+        pytest.skip("no version 1 freezer may be used here")
+    with running(SLEEP) as target:
+        try:
+            (place / "cgroup.procs").write_text(str(target.pid))
+            (place / "freezer.state").write_text("FROZEN")
+            wait_for(lambda: (place / "freezer.state").read_text() == "FROZEN\n")
+            report = end(baseline, target.pid, grace=0.05)
+            assert outcomes(report) == {target.pid: ("uninterruptible", "KILL")}
+            assert not report.done and "KILL takes it" in (report.results[0].reason or "")
+        finally:
+            (place / "freezer.state").write_text("THAWED")
+        assert target.wait(10) == -signal.SIGTERM or target.returncode == -signal.SIGKILL
+    place.rmdir()

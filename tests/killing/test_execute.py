@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,33 @@ def test_the_refused_of_a_tree_are_skipped() -> None:
         report = execute(plan, scene.look)
         assert not report.done
         assert alive(spared) and not alive(root.pid)
+
+
+def test_a_changed_copy_of_a_plan_is_refused() -> None:
+    with running(SLEEP) as target, running(SLEEP) as other:
+        scene = Scene([target.pid, other.pid])
+        plan = make_plan(scene.look, [target.pid])
+        elsewhere = make_plan(scene.look, [other.pid])
+        for forged in (
+            replace(plan, targets=elsewhere.targets),
+            replace(plan, likely_ok=frozenset({elsewhere.targets[0].identity.key})),
+            replace(plan, scope="tree"),
+            replace(plan, whole_job=not plan.whole_job),
+        ):
+            with pytest.raises(RefusedError, match="changed"):
+                execute(forged, scene.look)
+        assert alive(target.pid) and alive(other.pid)
+        assert make_plan(scene.look, [target.pid]).id == plan.id != elsewhere.id
+
+
+def test_a_plan_is_not_carried_out_in_the_eyes_of_another_session() -> None:
+    with running(SLEEP) as target:
+        scene, other = Scene([target.pid]), Scene([target.pid])
+        other.session = replace(other.session, id="1" * 32)
+        report = execute(make_plan(scene.look, [target.pid]), other.look)
+        assert [one.outcome for one in report.results] == ["denied"] and not report.done
+        assert report.to_dict()["error"]["kind"] == "refused"
+        assert alive(target.pid)
 
 
 def test_the_last_wall_behind_the_roles() -> None:

@@ -286,7 +286,7 @@ with ProcessBaseline() as baseline:
             with manager.create_process_group() as group:
                 group.spawn(["sleep", "1000"])
                 group.spawn(["sleep", "1000"])
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
     assert not manager.managed_groups, manager.managed_groups
