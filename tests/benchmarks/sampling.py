@@ -147,8 +147,7 @@ def fake_crowd(count: int, rounds: int) -> dict[str, Any]:
     """A made-up ``/proc`` of any size: whether the cost grows linearly."""
     with tempfile.TemporaryDirectory() as folder:
         fake = FakeProc(Path(folder))
-        for _ in range(count):
-            fake.spawn()
+        fake.crowd(count)
         source = ProcSource(str(fake.root), descriptor_budget=count)
         try:
             source.sample()
@@ -183,12 +182,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.sampling", description=__doc__
     )
-    parser.add_argument("counts", nargs="*", type=int, default=[300, 2000, 10000])
-    parser.add_argument("--fake", nargs="*", type=int, default=[], help="sizes of a made-up /proc")
+    parser.add_argument(
+        "counts", nargs="*", type=int, help="idle processes to start (300 2000 10000)"
+    )
+    parser.add_argument(
+        "--fake", nargs="+", type=int, default=[], help="only this: sizes of a made-up /proc"
+    )
     parser.add_argument("--rounds", type=int, default=16)
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     options = parser.parse_args(argv)
-    rows = [one_crowd(count, options.rounds) for count in options.counts]
+    counts = options.counts or ([] if options.fake else [300, 2000, 10000])
+    rows = [one_crowd(count, options.rounds) for count in counts]
     if rows:
         print(table(rows))
     fakes = [fake_crowd(count, options.rounds) for count in options.fake]

@@ -97,13 +97,20 @@ class FakeProc:
         self.file("stat", f"{total}{cores}intr 1\nctxt 1\nbtime 1\nprocesses {self.forks}\n")
         self.file("loadavg", f"0.10 0.20 0.30 1/{tasks} {self.last_pid}\n")
 
+    def crowd(self, count: int) -> None:
+        """Many idle processes at once."""
+        for _ in range(count):
+            self._add(self.last_pid + 1, {})
+        self.counters()
+
     def spawn(self, pid: int | None = None, **fields: object) -> FakeProcess:
         """A new process under the next pid (or this one), counters moved."""
-        if pid is None:
-            self.last_pid += 1
-            pid = self.last_pid
-        else:
-            self.last_pid = pid
+        process = self._add(self.last_pid + 1 if pid is None else pid, fields)
+        self.counters()
+        return process
+
+    def _add(self, pid: int, fields: dict[str, object]) -> FakeProcess:
+        self.last_pid = pid
         process = FakeProcess(pid, **fields)  # type: ignore[arg-type]
         self.processes[pid] = process
         self.forks += 1
@@ -111,7 +118,6 @@ class FakeProc:
         self.write(process)
         self.file(f"{pid}/cmdline", process.cmdline)
         self.io(pid, 0, 0)
-        self.counters()
         return process
 
     def write(self, process: FakeProcess) -> None:
