@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from proctui.stacks.capturing import capture_many
@@ -9,6 +10,7 @@ from proctui.stacks.catalogue import innermost_user
 from proctui.stacks.graph import Edge, Node, WaitGraph
 from proctui.stacks.judging import Judgement, thread_sentence
 from proctui.stacks.looking import Observed
+from proctui.stacks.rlocks import owner_idents
 from proctui.stacks.trace import frame_text
 
 __all__ = ["ClosedSets"]
@@ -20,6 +22,7 @@ _SIGINT = 2
 _WAITS_FOR_SIGNAL = ("event", "condition", "asyncio", "selector", "queue-get", "server")
 _NEVER_ALARM = ("event", "condition", "barrier")
 _MOST_OUTSIDERS = 32
+_RLOCK_SECONDS = 2.0
 
 
 class ClosedSets:
@@ -30,6 +33,7 @@ class ClosedSets:
         self.seen = seen
         self.rows = {tid: row for one in seen.values() for tid, row in one.rows.items()}
         self.python = {pid for pid, one in seen.items() if one.python}
+        self._know_rlocks()
         self.members = graph.closed(self._open_to_others())
         self._know_outsiders()
         # A worker that waits for work in library code alone holds no lock of the program.
@@ -44,6 +48,36 @@ class ClosedSets:
         if not any(frame["kind"] == "python" for frame in row["frames"]):
             return True
         return bool(row.get("idle")) and innermost_user(row["frames"]) is None
+
+    def _know_rlocks(self) -> None:
+        """Whoever owns an RLock is its only waker; a Lock may be released by anybody."""
+        wanted: dict[int, list[Node]] = {}
+        for tid, row in self.rows.items():
+            node = self.graph.nodes.get(tid)
+            if node is None or not row.get("lock") or node.edges or node.wait.kind != "futex":
+                continue
+            if not node.wait.timed and self.seen[node.thread.pid].still(tid):
+                wanted.setdefault(node.thread.pid, []).append(node)
+        closed = self.graph.closed()
+        until = time.monotonic() + _RLOCK_SECONDS
+        # Where no closed set explains a wait yet, the owner is wanted most.
+        for pid, nodes in sorted(wanted.items(), key=lambda item: item[1][0].thread.tid in closed):
+            if time.monotonic() > until:
+                return
+            owners = owner_idents(pid, {node.wait.target or 0 for node in nodes})
+            for node in nodes:
+                if node.wait.target in owners:
+                    self.graph.nodes[node.thread.tid] = self._owned(node, owners[node.wait.target])
+
+    def _owned(self, node: Node, ident: int) -> Node:
+        pid, tid = node.thread.pid, node.thread.tid
+        rows = self.seen[pid].rows
+        owner = next((other for other, row in rows.items() if row.get("ident") == ident), None)
+        if owner is None:
+            edge = Edge(pid, tid, pid, None, "waits for an RLock whose owner, a thread, has ended")
+            return node._replace(wakers=frozenset(), edges=(edge,))
+        edge = Edge(pid, tid, pid, owner, f"waits for an RLock that thread {owner} owns")
+        return node._replace(wakers=frozenset({owner}), edges=(edge,), owner=owner)
 
     def _know_outsiders(self) -> None:
         """Members that were not asked about need their frames too: their leaf may be an idle one."""

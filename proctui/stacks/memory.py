@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from proctui.stacks import kernel
 
-__all__ = ["Mapping", "mapping_at", "mutex_owner", "sharers"]
+__all__ = ["Mapping", "mapping_at", "mappings", "mutex_owner", "sharers"]
 
 _MUTEX = struct.Struct("<iIiIi")
 _MUTEX_KINDS = 0x1FF
@@ -32,7 +32,8 @@ class Mapping(NamedTuple):
     path: str
 
 
-def _mappings(pid: int) -> Iterable[Mapping]:
+def mappings(pid: int) -> Iterable[Mapping]:
+    """The lines of a process's memory map; none where it can't be read."""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
@@ -54,12 +55,12 @@ def _mappings(pid: int) -> Iterable[Mapping]:
 
 def mapping_at(pid: int, address: int) -> Mapping | None:
     """The mapping an address lies in; ``None`` where it can't be told."""
-    return next((m for m in _mappings(pid) if m.start <= address < m.end), None)
+    return next((m for m in mappings(pid) if m.start <= address < m.end), None)
 
 
 def sharers(pids: Iterable[int], file: str) -> set[int]:
     """Which of these processes map the shared memory ``file`` (device and inode) too."""
-    return {pid for pid in pids if any(m.shared and m.file == file for m in _mappings(pid))}
+    return {pid for pid in pids if any(m.shared and m.file == file for m in mappings(pid))}
 
 
 def mutex_owner(pid: int, address: int, tids: Iterable[int]) -> int | None:

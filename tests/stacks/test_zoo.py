@@ -77,6 +77,9 @@ EXPECTED = {
     "lock_as_a_signal": Expected("waiting", ("waiting for a lock",)),
     "joined_server": Expected("waiting", ("waiting for a thread to end",)),
     "lock_below_a_watchdog": Expected("suspected", ("waiting for a lock", "unless")),
+    "rlock_inversion": Expected("deadlock-proven", ("left", "waits for an RLock that thread"), "2 threads"),
+    "rlock_chain": Expected("waiting", ("waiting for a lock",)),
+    "rlock_of_the_dead": Expected("deadlock-proven", ("whose owner, a thread, has ended",), "1 threads"),
     "socket_protocol": Expected(
         "suspected", ("unix socket whose other end", "SO_RCVTIMEO"), "2 processes", "suspected"
     ),

@@ -447,10 +447,51 @@ def joined_server() -> None:
     thread.join()
 
 
+def rlock_inversion() -> None:
+    """An RLock is released by its owner alone: a proof although the main thread lives on."""
+    a, b, meet = threading.RLock(), threading.RLock(), _meet(3)
+
+    def take(first: object, second: object) -> None:
+        with first:  # type: ignore[attr-defined]
+            meet.wait()
+            with second:  # type: ignore[attr-defined]
+                pass
+
+    threading.Thread(target=take, args=(a, b), name="left", daemon=True).start()
+    threading.Thread(target=take, args=(b, a), name="right", daemon=True).start()
+    meet.wait()
+    ready()
+    while True:
+        time.sleep(0.2)
+
+
+def rlock_chain() -> None:
+    """Its owner sleeps with a time limit: no hang."""
+    lock, taken = threading.RLock(), threading.Event()
+
+    def keep() -> None:
+        with lock:
+            taken.set()
+            time.sleep(FOREVER)
+
+    threading.Thread(target=keep).start()
+    taken.wait()
+    ready()
+    lock.acquire()
+
+
+def rlock_of_the_dead() -> None:
+    lock = threading.RLock()
+    threading.Thread(target=lock.acquire).start()
+    ready()
+    time.sleep(0.2)
+    lock.acquire()
+
+
 def lock_below_a_watchdog() -> None:
     """A deadlock beside a native thread that sleeps with a time limit: no closed set."""
     faulthandler.dump_traceback_later(FOREVER)
-    lock = threading.RLock()
+    lock = threading.Lock()
     taken = threading.Event()
 
     def keep() -> None:
