@@ -10,7 +10,15 @@ from typing import NamedTuple
 from proctui.awareness.session import MARKER_VARIABLE, Session
 from proctui.model import Identity, Proc
 
-__all__ = ["Marker", "clock", "in_managed_group", "is_subreaper", "read_marker", "terminal_name"]
+__all__ = [
+    "Marker",
+    "clock",
+    "in_managed_group",
+    "is_subreaper",
+    "read_marker",
+    "started_here",
+    "terminal_name",
+]
 
 _LIMIT = 4 << 20
 _PR_GET_CHILD_SUBREAPER = 37
@@ -92,6 +100,28 @@ def is_subreaper() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(done == 0 and flag.value)
+
+
+def started_here(pid: int) -> bool:
+    """Whether an object of this interpreter holds ``pid`` as its unreaped child.
+
+    Unreaped, the number can be nobody else's.  Asked only where a parent pid
+    proves nothing, as it looks at every object there is.
+    """
+    import gc
+    import subprocess
+    import sys
+
+    processes = getattr(sys.modules.get("multiprocessing.process"), "_children", ())
+    if any(getattr(one, "pid", None) == pid and one.exitcode is None for one in list(processes)):
+        return True
+    # type(), as a proxy may claim any __class__ and run code to do so.
+    return any(
+        issubclass(type(one), subprocess.Popen)
+        and getattr(one, "pid", None) == pid
+        and getattr(one, "returncode", 0) is None
+        for one in gc.get_objects()
+    )
 
 
 def clock(wall: float | None = None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from proctui.awareness import chains, evidence
 from proctui.awareness.baseline import Key
 from proctui.awareness.connector import Fork
-from proctui.awareness.evidence import is_subreaper
+from proctui.awareness.evidence import is_subreaper, started_here
 from proctui.awareness.lineage import FINAL, Lineage, Record
 from proctui.awareness.links import Links
 from proctui.awareness.marks import Marks
@@ -88,6 +88,7 @@ class Gatherer:
         before: Mapping[int, Identity],
     ) -> None:
         """Use what the kernel reported until ``snapshot``; ``before``: who had a pid a look ago."""
+        self._confirmed.clear()
         roots = set()
         for head in (truth.session.leader, truth.session.runner):
             if head is None or truth.session.kind not in _PARENT_KINDS:
@@ -96,15 +97,13 @@ class Gatherer:
             if (row is not None and row.identity.same(head)) or (former and former.same(head)):
                 roots.add(head.pid)
         self._links.take(events, self.lineage.at, roots.__contains__)
-        for proc, link in self._links.settle(snapshot.procs):
+        for proc, link in self._links.settle(snapshot.procs, self._holds):
             if self._steers(truth.session, proc.identity):
                 continue
             if truth.baseline is not None and proc.identity in truth.baseline:
                 continue
             above = link.above
             if above is not None and self.lineage.get(above.identity) is not above:
-                continue
-            if not self._holds(proc.identity):
                 continue
             known = self.lineage.get(proc.identity)
             self._stronger(known, proc, "connector", (link.words,), above)
@@ -264,7 +263,8 @@ class Gatherer:
         if proc.identity.key in self._strangers:
             return None
         if self._takes_orphans(parent) and proc.sid != parent.sid:
-            sure = False
+            own = self._ask is not None and parent.identity.same(self._own)
+            sure = sure and own and started_here(proc.pid)
         return self._child(proc, parent, known, wall, None, sure=sure)
 
     def _takes_orphans(self, parent: Proc) -> bool:

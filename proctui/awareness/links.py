@@ -11,12 +11,14 @@ from proctui.awareness.evidence import clock
 from proctui.awareness.lineage import Record
 from proctui.awareness.writer import boottime
 from proctui.machine.stat import CLOCK_TICKS
-from proctui.model import Proc
+from proctui.model import Identity, Proc
 
 __all__ = ["Link", "Links"]
 
 _SLACK = 3
 """Clock ticks by which a start time and the kernel's report may differ."""
+_LATE = 1000
+"""Clock ticks that may pass between a start and its report."""
 _MOST = 20_000
 _SAID = "; the kernel reported it"
 
@@ -88,16 +90,25 @@ class Links:
             return Link(False, None, "", ticks)
         return Link(True, record, f"forked by {parent} at {clock()}{_SAID}", ticks)
 
-    def settle(self, procs: Mapping[int, Proc]) -> list[tuple[Proc, Link]]:
-        """Those of the job that a look has found now; what the look settled is closed."""
+    def settle(
+        self, procs: Mapping[int, Proc], holds: Callable[[Identity], bool]
+    ) -> list[tuple[Proc, Link]]:
+        """Those of the job that a look has found now; what the look settled is closed.
+
+        ``holds`` tells whether a process has its number still: the look may
+        show the number's former owner.
+        """
         found = []
         for pid, link in list(self._open.items()):
             proc = procs.get(pid)
             if proc is None or proc.identity.start_ticks is None:
                 continue
-            # The look may still show the number's former owner.
-            if abs(proc.identity.start_ticks - link.ticks) <= _SLACK:
-                del self._open[pid]
-                if link.ours:
-                    found.append((proc, link))
+            # A process starts before its fork is reported, on a busy machine long before.
+            if not link.ticks - _LATE <= proc.identity.start_ticks <= link.ticks + _SLACK:
+                continue
+            if link.ours and not holds(proc.identity):
+                continue
+            del self._open[pid]
+            if link.ours:
+                found.append((proc, link))
         return found

@@ -296,6 +296,10 @@ class Watch:
         problem = chains.readable_problem(self._controllers.problems)
         if problem is not None:
             words.append(f"a registry can't be believed: {problem}")
+        if self._connector is not None and self._connector.lost:
+            words.append(
+                "fork reports were lost: links that lived shorter than a look may be missed"
+            )
         if self.writer is not None and self.writer.trouble:
             words.append(f"the session's files fell behind: {self.writer.trouble}")
         return tuple(words)

@@ -118,7 +118,7 @@ def test_reported_forks_bridge_what_nobody_saw() -> None:
         ],
         lineage.at, {999}.__contains__,
     )  # fmt: skip
-    found = links.settle(world.procs)
+    found = links.settle(world.procs, lambda identity: True)
     assert [(row.pid, link.above) for row, link in found] == [(orphan.pid, record)]
     assert "through 102" in found[0][1].words
     assert stranger.pid == 104 and reused.pid == 101
@@ -134,7 +134,7 @@ def test_a_report_older_than_the_process_is_about_another() -> None:
     when = __import__("time").clock_gettime_ns(__import__("time").CLOCK_MONOTONIC)
     links.take([Fork(100, 200, when)], lineage.at, lambda pid: False)
     world.add(200, 1, ticks=now)
-    assert links.settle(world.procs) == []
+    assert links.settle(world.procs, lambda identity: True) == []
 
 
 def test_the_kernel_reports_forks_and_exits() -> None:

@@ -2,139 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from proctui.awareness.baseline import Baseline
 from proctui.awareness.connector import open_connector
-from proctui.awareness.naming import start_watch
-from proctui.awareness.registry import marker_value
-from proctui.awareness.watch import Watch
-from proctui.awareness.writer import SessionWriter, create_session
-from proctui.errors import NoSuchProcess, RefusedError
+from proctui.errors import NoSuchProcess
 from proctui.machine import identity as kernel
-from proctui.machine.source import open_source
-from proctui.model import Certainty, Identity, Role
+from proctui.model import Certainty, Role
+from tests.awareness.jobs import SUBREAPER, Job, hide, job, parent_of
 from tests.support import python, running, wait_for
 
-SUBREAPER = 36
-SLEEP = "import time; time.sleep(300)"
-HIDE = """
-import os, sys, time
-how = sys.argv[1]
-if os.fork():
-    os._exit(0)
-os.setsid()
-if os.fork():
-    os._exit(0)
-with open(sys.argv[2] + ".new", "w") as file:
-    file.write(str(os.getpid()))
-os.rename(sys.argv[2] + ".new", sys.argv[2])
-code = "import time; time.sleep(300)"
-if how == "clean":
-    os.execve(sys.executable, [sys.executable, "-I", "-c", code], {})
-if how == "scrub":
-    import ctypes
-    os.environ.clear()
-if how == "undumpable":
-    import ctypes
-    ctypes.CDLL(None).prctl(4, 0)
-time.sleep(300)
-"""
-
-
-@contextlib.contextmanager
-def reaper() -> Iterator[None]:
-    """This process takes in orphans, as a runner does."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(SUBREAPER, 1, 0, 0, 0) != 0:
-        pytest.skip("no subreaper here")
-    try:
-        yield
-    finally:
-        libc.prctl(SUBREAPER, 0, 0, 0, 0)
-
-
-class Job:
-    """A session with a leader, run by this process as its runner, as ``proctui run`` would."""
-
-    def __init__(self, *argv: str, reaps: bool = True) -> None:
-        self.source = open_source()
-        baseline, _ = Baseline.capture(self.source)
-        self.writer: SessionWriter = create_session("job", kind="run" if reaps else "library")
-        self.writer.write_baseline(baseline)
-        self.watch = Watch(self.source, writer=self.writer, history=0)
-        environ = {**os.environ, "PROCTUI_SESSION": marker_value(None, self.writer.session.id)}
-        self.leader = subprocess.Popen(
-            list(argv) or python(SLEEP), start_new_session=True, env=environ,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        leader = kernel.identify(self.leader.pid) if reaps else kernel.own()
-        self.writer.update(leader=leader, pgid=leader.pid, sid=leader.pid)
-        self.hidden: list[Identity] = []
-
-    def line(self) -> str:
-        assert self.leader.stdout is not None
-        return self.leader.stdout.readline().strip()
-
-    def end(self) -> None:
-        """End everything that this test's job left, each by its own identity."""
-        for identity in [
-            *self.hidden,
-            *(record.identity for record in self.watch.classifier.lineage),
-        ]:
-            with contextlib.suppress(OSError, NoSuchProcess, RefusedError):
-                descriptor, now = kernel.pin(identity.pid)
-                if now.same(identity):
-                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                os.close(descriptor)
-        self.leader.kill()
-        self.leader.wait()
-        if self.leader.stdout is not None:
-            self.leader.stdout.close()
-        for identity in self.hidden:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(identity.pid, 0)
-        self.writer.discard()
-        self.watch.close()
-
-
-@pytest.fixture
-def job() -> Iterator[Callable[..., Job]]:
-    jobs: list[Job] = []
-
-    def start(*argv: str, reaps: bool = True) -> Job:
-        jobs.append(Job(*argv, reaps=reaps))
-        return jobs[-1]
-
-    with reaper():
-        yield start
-        for one in jobs:
-            one.end()
-
-
-def hide(
-    job: Callable[..., Job], tmp_path: Path, how: str, *, reaps: bool = True
-) -> tuple[Job, int]:
-    place = tmp_path / "pid"
-    started = job(*python(HIDE, how, str(place)), reaps=reaps)
-    wait_for(place.exists, what="the hidden process")
-    pid = int(place.read_text())
-    started.hidden.append(kernel.identify(pid))
-    wait_for(lambda: parent_of(pid) in (os.getpid(), 1), what="its parents' end")
-    return started, pid
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+__all__ = ["job"]
 
 
 @pytest.mark.parametrize("how", ["daemon", "clean", "scrub", "undumpable"])
@@ -161,7 +45,10 @@ def test_a_library_finds_it_by_the_kernels_reports(
     ctypes.CDLL(None).prctl(SUBREAPER, 0, 0, 0, 0)
     started, pid = hide(job, tmp_path, how, reaps=False)
     assert parent_of(pid) == 1 or parent_of(pid) != os.getpid()
-    verdict = started.watch.look().verdict(pid)
+    view = started.watch.look()
+    if any("reports were lost" in words for words in view.warnings):
+        pytest.skip("this machine forks faster than its buffer holds")
+    verdict = view.verdict(pid)
     assert (verdict.role, verdict.certainty) == (Role.SPAWNED, Certainty.CERTAIN)
     assert "the kernel reported it" in verdict.evidence[0]
 
@@ -337,47 +224,3 @@ def test_a_tmux_window_opened_later_is_likely(job: Callable[..., Job], tmp_path:
     verdict = view.verdict(window)
     assert (verdict.role, verdict.certainty) == (Role.SPAWNED, Certainty.LIKELY)
     assert "not the job's" in " ".join(verdict.evidence)
-
-
-def test_how_a_process_died_is_told_though_it_was_nobodys_child_here() -> None:
-    with running(["sh", "-c", "sleep 300 & wait"]) as shell:
-        watch = start_watch(shell.pid)
-        assert watch.writer is not None
-        child = wait_for(lambda: watch.tick().descendants(shell.pid), what="the child")[0]
-        watch.tick()
-        descriptor, _ = kernel.pin(child)
-        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        os.close(descriptor)
-        tomb = wait_for(lambda: watch.tick().tombs, what="its tomb")[-1]
-        assert (tomb.identity.pid, tomb.role) == (child, Role.SPAWNED)
-        assert tomb.exit in (-signal.SIGTERM, None)
-        assert tomb.parent == shell.pid
-        watch.writer.discard()
-        watch.close()
-
-
-def test_watching_a_running_tree() -> None:
-    with running(["sh", "-c", "sleep 300 & read x; sleep 301 & wait"], stdin=-1) as shell:
-        wait_for(lambda: Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text())
-        watch = start_watch(shell.pid)
-        view = watch.look()
-        first = view.descendants(shell.pid)
-        assert {view.verdict(pid).certainty for pid in (shell.pid, *first)} == {Certainty.LIKELY}
-        assert shell.stdin is not None
-        shell.stdin.write(b"go\n")
-        shell.stdin.flush()
-        later = wait_for(
-            lambda: [pid for pid in watch.look().descendants(shell.pid) if pid not in first]
-        )
-        verdict = watch.look().verdict(later[0])
-        assert (verdict.role, verdict.certainty) == (Role.SPAWNED, Certainty.CERTAIN)
-        assert watch.look().role(os.getpid()) is Role.SELF
-        assert watch.writer is not None
-        watch.writer.discard()
-        watch.close()
-
-
-def test_ancestors_and_the_protected_cannot_be_named() -> None:
-    for pid in (os.getpid(), os.getppid(), 1):
-        with pytest.raises(RefusedError, match="can't be named"):
-            start_watch(pid)
