@@ -56,9 +56,13 @@ class Front:
         self._told: dict[str, Any] = {}
         self._cut_off: set[int] = set()
         self.keys: Keys | None = None
-        if job.master >= 0 and os.isatty(0):
-            self.keys = Keys(job.master, lambda: int(self.page.words[Page.JOB]), self.stop)
+        terminal = _keyboard() if job.master >= 0 else None
+        if terminal is not None:
+            self.keys = Keys(terminal, job.master, self._leader, self.stop)
         self._before: dict[int, Any] = {}
+
+    def _leader(self) -> int:
+        return int(self.page.words[Page.JOB])
 
     def run(self) -> int:
         self._let_stdin_go()
@@ -91,7 +95,7 @@ class Front:
 
     def _let_stdin_go(self) -> None:
         """The job has its own copy; ours would keep a writer from learning that nobody reads."""
-        if self.keys is None:
+        if self.keys is None or self.keys.terminal != 0:
             null = os.open(os.devnull, os.O_RDONLY)
             os.dup2(null, 0)
             os.close(null)
@@ -288,3 +292,15 @@ class Front:
     def _write(self, line: str) -> None:
         with contextlib.suppress(OSError):
             os.write(2, f"{line}\n".encode(sys.getfilesystemencoding(), "backslashreplace"))
+
+
+def _keyboard() -> int | None:
+    """Where keys are typed, for a job whose output is on a terminal."""
+    if os.isatty(0):
+        return 0
+    if not os.isatty(1):
+        return None
+    try:
+        return os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        return None

@@ -23,11 +23,20 @@ class Keys:
     it is the shell's.
     """
 
-    def __init__(self, master: int, leader: Callable[[], int], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, terminal: int, master: int, leader: Callable[[], int], stop: Callable[[], None]
+    ) -> None:
+        """``terminal`` is our standard input, or ``/dev/tty`` where that is something else.
+
+        In the second case keys are the job's only while it asks for them by
+        switching its pty's line mode off (a pager at a pipeline's end does);
+        whoever else reads the terminal keeps his.
+        """
         self._leader = leader
+        self.terminal = terminal
         self.master = master
         self._stop = stop
-        self._raw = Raw(0)
+        self._raw = Raw(terminal)
         self._typed = bytearray()
         self._over = False
 
@@ -35,28 +44,40 @@ class Keys:
     def active(self) -> bool:
         return self._raw.active
 
+    def _wanted(self) -> bool:
+        if self.terminal == 0:
+            return True
+        mode = attributes_of(self.master)
+        return mode is not None and not mode[3] & termios.ICANON
+
     def enter(self) -> None:
-        self._raw.enter()
+        """Take the keys, if they are the job's and we are in the foreground."""
+        if self._wanted():
+            self._raw.enter()
 
     def leave(self) -> None:
         self._raw.leave()
 
     def follow(self) -> None:
         """The job may have changed how its output is to be treated."""
+        if not self.active:
+            self.enter()
+        elif not self._wanted():
+            self.leave()
         self._raw.follow(self.master)
 
     def register(self, poller: select.poll) -> None:
-        if not self.active:
-            self.enter()
+        if not self.active or self.terminal != 0:
+            self.follow()
         if self.active and not self._over and len(self._typed) < 1 << 16:
-            poller.register(0, select.POLLIN)
+            poller.register(self.terminal, select.POLLIN)
         if self._typed:
             poller.register(self.master, select.POLLOUT)
 
     def serve(self, ready: Mapping[int, int]) -> None:
-        if ready.get(0) and self.active:
+        if ready.get(self.terminal) and self.active:
             try:
-                typed = os.read(0, 4096)
+                typed = os.read(self.terminal, 4096)
             except OSError:
                 typed = b""
             if typed:

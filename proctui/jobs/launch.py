@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import select
 import signal
 import time
@@ -33,6 +34,7 @@ from proctui.machine import identity
 __all__ = ["Job", "attach", "launch"]
 
 
+_INTERPRETER = re.compile(r"(python|pypy|node|ruby|perl|php|lua|bash|dash|ksh|zsh|sh)[\d.]*")
 _HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP)
 
 
@@ -55,6 +57,7 @@ class Job:
         self.page: Page | None = None
         self.means: Arrangement | None = None
         self.early: list[tuple[str, Any, list[int]]] = []
+        self.keeper = -1
         self.blocked: set[Any] | None = None
         self._stamp: tuple[int, int] | None = None
         self._status: dict[str, Any] = {}
@@ -90,6 +93,11 @@ class Job:
 
     def poll(self) -> int | None:
         """The exit status as a shell shows it, ``None`` while the command runs."""
+        if self.keeper > 0:
+            # It ends when nothing of the job is left; unreaped it would stay as a zombie.
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(self.keeper, os.WNOHANG)[0]:
+                    self.keeper = -1
         code = self.status().get("exit_status")
         return code if isinstance(code, int) else None
 
@@ -188,6 +196,7 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
             near.close()
             keeper.keep(means)
         job = _become_front(means, near)
+        job.keeper = child
     except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         raise
@@ -215,7 +224,7 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
     laid = plumbing.lay(options)
     streams = [stream.name for stream in laid.streams]
     writer = create_session(
-        options.label or os.path.basename(argv[0]) or "job",
+        options.label or _label(argv),
         kind=options.kind,
         lifetime=options.lifetime,
         caps=Caps(
@@ -247,6 +256,16 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
         attributes=attributes,
     )
     return means, near
+
+
+def _label(argv: list[str]) -> str:
+    """What the session is called: the program, or the script that an interpreter runs."""
+    words = [os.path.basename(word) for word in argv if word]
+    if len(words) > 2 and argv[1] == "-m":
+        return words[2]
+    if len(words) > 1 and _INTERPRETER.fullmatch(words[0]) and not argv[1].startswith("-"):
+        return words[1]
+    return words[0] if words else "job"
 
 
 def _terminal(options: Options) -> tuple[int, list[Any] | None]:

@@ -138,3 +138,20 @@ def test_ctrl_z_stops_and_fg_continues(tmp_path: Path, mode: str) -> None:
         screen.read_until(rb"status=(130|1)\r\n")
         screen.type(b"exit\r")
         screen.wait()
+
+
+def test_a_pager_at_the_end_of_a_pipe_gets_its_keys() -> None:
+    pager = (
+        "import os, sys, termios, tty\nfed = sys.stdin.read()\nkeys = os.open('/dev/tty', os.O_RDWR)\n"
+        "before = termios.tcgetattr(keys)\ntty.setraw(keys)\nos.write(1, b'page of %d\\r\\n' % len(fed))\n"
+        "key = os.read(keys, 1)\ntermios.tcsetattr(keys, termios.TCSANOW, before)\n"
+        "print('pressed', key.decode(), flush=True)"
+    )
+    script = f'echo 12345 | {" ".join(RUN)} -- {sys.executable} -c "$0"; echo after'
+    with on_screen(["sh", "-c", script, pager]) as screen:
+        screen.read_until(b"page of 6\r\n")
+        screen.type(b"q")
+        screen.read_until(rb"pressed q\r\n")
+        screen.read_until(b"after")
+        assert screen.wait() == 0
+        assert echoing(screen)
