@@ -131,16 +131,42 @@ class Host:
 
 
 def _client() -> Identity | None:
-    """Our parent: who started the server; ``None`` once it is gone."""
+    """Who speaks to us: the nearest ancestor that does not read from the same pipe as we do.
+
+    A launcher (``uvx``, ``npx``, a shell) hands its own stdin on to us; the
+    client holds the other end.
+    """
     from proctui.machine.identity import identify
 
-    parent = os.getppid()
-    if parent <= 1:
-        return None
+    wire = _stdin_of("self")
+    client = os.getppid()
+    seen = {os.getpid()}
+    while client > 1 and client not in seen and wire is not None and _stdin_of(client) == wire:
+        seen.add(client)
+        client = _parent_of(client)
     try:
-        return identify(parent)
+        return identify(client) if client > 1 else None
     except ProctuiError:
         return None
+
+
+def _stdin_of(pid: int | str) -> str | None:
+    """The pipe or socket behind descriptor 0; ``None`` for anything that others share by chance."""
+    try:
+        target = os.readlink(f"/proc/{pid}/fd/0")
+    except OSError:
+        return None
+    return target if target.startswith(("pipe:", "socket:")) else None
+
+
+def _parent_of(pid: int) -> int:
+    from proctui.machine import stat
+
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return stat.parse(file.read()).ppid
+    except OSError:
+        return 0
 
 
 def _name_of(client: Identity | None) -> str:

@@ -33,12 +33,14 @@ OWN = [tool.name for tool in BEYOND]
 
 
 @asynccontextmanager
-async def server(*options: str) -> AsyncIterator[ClientSession]:
+async def server(
+    *options: str, launcher: tuple[str, ...] = (sys.executable,)
+) -> AsyncIterator[ClientSession]:
     """A session with a server that got the bare environment such clients give."""
     kept = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "PROCTUI_FALLBACK")
     parameters = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "proctui", "mcp", *options],
+        command=launcher[0],
+        args=[*launcher[1:], "-m", "proctui", "mcp", *options],
         env={name: os.environ[name] for name in kept},
     )
     async with (
@@ -134,6 +136,18 @@ async def test_what_the_client_starts_later_is_spawned_and_can_be_ended() -> Non
                 assert done["results"][0]["outcome"] in ("exited", "zombie")
                 assert after.wait(15) == -signal.SIGTERM
             assert before.poll() is None
+
+
+async def test_a_launcher_between_is_not_the_client() -> None:
+    """``uvx``, ``npx`` and shells start the server and wait for it."""
+    shell = ("/bin/sh", "-c", '"$0" "$@"; exit $?', sys.executable)
+    async with server(launcher=("/bin/sh", "-c", '"$0" "$@"; exit $?', *shell)) as session:
+        with running(["sleep", "600"]) as after:
+            await until(lambda: _pids(session, after.pid))
+            row = await _row(session, after.pid)
+            assert row["stray"] is False and row["certainty"] == "certain"
+        refused = await ask(session, "plan_kill", pid=os.getpid())
+        assert refused["plan"]["refused"][0]["role"] == "ancestor"
 
 
 async def _pids(session: ClientSession, wanted: int) -> set[int] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 
-from proctui.cli.output import print_json, status_of
+from proctui.cli.output import print_json, status_of, warn
 from proctui.errors import BadArgument, ToolMissing
 
 __all__ = ["call", "mcp", "tools"]
@@ -50,6 +51,10 @@ def mcp(args: Namespace) -> int:
             "the MCP server needs the official SDK", "pip install 'proctui[mcp]'"
         ) from None
     del sdk
+    if sys.stdin.isatty():
+        warn(
+            "this speaks MCP with a program on stdin and stdout (`proctui help mcp`); Ctrl-C ends it"
+        )
     from proctui.mcp.server import serve
 
     return serve(phase=args.phase, allow_debugger=args.allow_debugger)

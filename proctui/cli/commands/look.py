@@ -47,7 +47,7 @@ def _memory(result: Mapping[str, Any]) -> Iterable[Line]:
     system_wide = result["system"]
     yield [
         span("total ", "head"),
-        f"{human_bytes(result['total'])} in {len(result['processes'])} processes; machine: "
+        f"{human_bytes(result['total'])} in {_count(len(result['processes']))}; machine: "
         f"{human_bytes(system_wide['used'])} of {human_bytes(system_wide['total'])} used "
         f"({human_percent(system_wide['percent'])}%), swap {human_bytes(system_wide['swap_used'])} "
         f"of {human_bytes(system_wide['swap_total'])}",
@@ -70,6 +70,10 @@ def _memory(result: Mapping[str, Any]) -> Iterable[Line]:
         ),
     )
     yield from _rest(rows)
+
+
+def _count(number: int) -> str:
+    return f"{number} process" if number == 1 else f"{number} processes"
 
 
 def _rest(rows: list[Any]) -> Iterable[Line]:
