@@ -21,6 +21,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 from proctui.errors import BadArgument, NoSuchProcess, RefusedError
@@ -60,7 +61,6 @@ FORWARDABLE: Final = frozenset(
         signal.SIGWINCH,
         signal.SIGUSR1,
         signal.SIGUSR2,
-        signal.SIGKILL,
     }
 )
 """What ``run`` may pass to its job's group; HUP never (the job outlives its terminal)."""
@@ -120,17 +120,29 @@ def never() -> frozenset[int]:
     found = {0, 1, own, parent}
     pid = parent
     while pid > 1:
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
-            break
+        pid = _parent_of(pid)
         if pid in found:
             break
         found.add(pid)
     pids = frozenset(found)
     _ancestry = (now, own, parent, pids)
     return pids
+
+
+def _parent_of(pid: int) -> int:
+    """The parent's pid, 0 where it can't be read."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        if Path("/proc/self").is_dir():
+            return 0
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).ppid())
+    except psutil.Error:
+        return 0
 
 
 def thaw(fds: Iterable[int]) -> None:

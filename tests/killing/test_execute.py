@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -232,3 +233,27 @@ def test_without_a_place_for_the_audit_line_nothing_is_signalled(
         with pytest.raises(RefusedError, match="audit"):
             execute(make_plan(scene.look, [target.pid]), scene.look)
         assert alive(target.pid)
+
+
+def test_degraded_mode_works_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pidfds: start times are compared, whole trees still end, every document tells."""
+
+    def blocked(pid: int, flags: int = 0) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", blocked)
+    with running(python(TREE, "2", TREE), stdout=subprocess.PIPE) as root, running(SLEEP) as other:
+        wait_for(lambda: len(descendants(root.pid)) == 7, what="the tree")
+        tree = descendants(root.pid)
+        scene = Scene([root.pid])
+        plan = make_plan(scene.look, [root.pid], scope="tree")
+        assert any(one.startswith("degraded:") for one in plan.to_dict()["warnings"])
+        stale = plan.targets[0].identity._replace(start_ticks=1)
+        with pytest.raises(Changed):
+            make_plan(scene.look, [stale])
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            report = execute(plan, scene.look, signal=signum)
+            assert report.done, report.to_dict()
+            assert any("degraded" in one for one in report.to_dict()["warnings"])
+        assert not any(alive(pid) for pid in tree)
+        assert alive(other.pid)

@@ -110,9 +110,12 @@ def test_forwarding_reaches_the_job_and_its_children(
     wait_for(lambda: not signals.forward(held, signal.SIGCONT), what="an empty group")
 
 
-def test_hangup_is_never_forwarded(job: tuple[subprocess.Popen[bytes], int, int]) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGKILL])
+def test_what_is_never_forwarded(
+    job: tuple[subprocess.Popen[bytes], int, int], signum: int
+) -> None:
     with pytest.raises(BadArgument):
-        signals.forward(job[2], signal.SIGHUP)
+        signals.forward(job[2], signum)
     assert alive(job[0].pid)
 
 
@@ -122,7 +125,7 @@ def test_before_its_setsid_a_job_has_no_group_to_forward_to() -> None:
     held = os.pidfd_open(child.pid)
     try:
         assert os.getpgid(child.pid) == os.getpgrp()
-        assert not signals.forward(held, signal.SIGKILL)
+        assert not signals.forward(held, signal.SIGTERM)
         assert alive(child.pid)
     finally:
         os.close(held)
