@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from proctui.errors import BadArgument, NoSuchProcess, check_pid
+from proctui.errors import BadArgument, NoSuchProcess, NoSuchSession, check_pid
 from proctui.tools.context import default_root, looking
 from proctui.tools.results import Hangs
 
@@ -39,7 +39,9 @@ def hangs_in(pid: int | None = None, seconds: float = 2.0, *, session: str | Non
         leader = default_root(view)
         pids = sorted(view.job | ({leader} if leader in view.job else set()))
         if not pids and view.session is None:
-            raise BadArgument("there is no session here, so a pid is needed", "`proctui hangs PID`")
+            raise NoSuchSession(
+                "there is no session here, so a pid is needed", "`proctui hangs PID`"
+            )
     from proctui.stacks import find_hangs as find
 
     return cast(Hangs, find(pids, seconds=seconds))
