@@ -22,7 +22,7 @@ from proctui.logs.opening import OpenLog, open_log
 from proctui.logs.parts import scan_part
 from proctui.logs.ranges import check_count, cut_parts, starting_byte
 from proctui.logs.report import report, timeline_grain
-from proctui.logs.scan import Tally
+from proctui.logs.tally import Tally
 from proctui.logs.times import Clock
 
 __all__ = ["MAX_MATCHES", "analyze"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from proctui.logs.layout import Layout, clean
 from proctui.logs.levels import NAMES
 from proctui.logs.opening import OpenLog
-from proctui.logs.scan import Tally
+from proctui.logs.tally import Tally
 from proctui.logs.times import JSON_TIME, Clock
 from proctui.text import decode, sanitize_lines
 from proctui.units import iso_time

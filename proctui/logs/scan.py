@@ -10,93 +10,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from itertools import compress
+from operator import itemgetter
 from typing import Any, Final
 
 from proctui.logs import levels
 from proctui.logs.layout import MASK, Layout, Verdict, clean
 from proctui.logs.levels import CRITICAL, ERROR, UNKNOWN
+from proctui.logs.tally import Tally, repeat
 from proctui.logs.templates import MAX_MESSAGE, message_start, template
 from proctui.logs.times import JSON_TIME, Clock
-from proctui.logs.tracebacks import MARK, Traceback, example, read_traceback
+from proctui.logs.tracebacks import MARK, example, read_traceback
 
 __all__ = ["Scanner", "Tally"]
 
-_TEMPLATES_HELD: Final = 2000
-_TRACES_HELD: Final = 500
-_SAMPLES: Final = 3
-_SAMPLE_BYTES: Final = 600
+_INNER, _FAST_ERROR, _OTHER = range(3)
+_BARE_MARK: Final = Verdict(False, False, False, True, UNKNOWN, 0, False)
 _CACHE: Final = 50_000
 _MESSAGE_KEYS: Final = ("message", "msg", "event", "error", "text", "@m")
-
-
-@dataclass
-class Tally:
-    """What a part of a log holds; line numbers count from 0 at its beginning.
-
-    ``errors``: (template, level) → [count, first line, its time, last line,
-    its time, samples]; ``traces``: (exception, file, line, function) →
-    [count, first line, last line, chained, example].
-    """
-
-    lines: int = 0
-    nul_bytes: int = 0
-    encoding_errors: int = 0
-    dated: int = 0
-    levels: list[int] = field(default_factory=lambda: [0] * 6)
-    first: float | None = None
-    last: float | None = None
-    buckets: dict[int, list[int]] = field(default_factory=dict)
-    errors: dict[tuple[bytes, int], list[Any]] = field(default_factory=dict)
-    other: int = 0
-    traces: dict[tuple[bytes, bytes, int, bytes], list[Any]] = field(default_factory=dict)
-    seen_header: bool = False
-
-    def to_plain(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-    def add(self, part: Tally) -> None:
-        """Append a part that follows this one in the file."""
-        base = self.lines
-        self.lines += part.lines
-        self.nul_bytes += part.nul_bytes
-        self.encoding_errors += part.encoding_errors
-        self.dated += part.dated
-        self.other += part.other
-        self.levels = [one + two for one, two in zip(self.levels, part.levels, strict=True)]
-        self.first = part.first if self.first is None else self.first
-        self.last = self.last if part.last is None else part.last
-        for bucket, (lines, errors) in part.buckets.items():
-            mine = self.buckets.setdefault(bucket, [0, 0])
-            mine[0] += lines
-            mine[1] += errors
-        for key, (count, first, first_time, last, last_time, samples) in part.errors.items():
-            shifted = [(line + base, text) for line, text in samples]
-            entry = self.errors.get(key)
-            if entry is None:
-                if len(self.errors) >= _TEMPLATES_HELD:
-                    self.other += count
-                    continue
-                self.errors[key] = [
-                    count,
-                    first + base,
-                    first_time,
-                    last + base,
-                    last_time,
-                    shifted,
-                ]
-            else:
-                entry[0] += count
-                entry[3:5] = last + base, last_time
-                entry[5] = (entry[5] + shifted)[:_SAMPLES]
-        for where, (count, first, last, chained, text) in part.traces.items():
-            known = self.traces.get(where)
-            if known is None:
-                self.traces[where] = [count, first + base, last + base, chained, text]
-            else:
-                known[0] += count
-                known[2] = last + base
-                known[3] = known[3] or chained
 
 
 class Scanner:
@@ -107,7 +38,7 @@ class Scanner:
         self.tally = Tally(seen_header=seen_header)
         self._clock = Clock(layout.reference)
         self._cache: dict[bytes, Verdict] = {}
-        self._templates: dict[bytes, bytes] = {}
+        self._memo: dict[tuple[int, bytes], list[Any]] = {}
         self._carry = b""
         primary = layout.primary
         self._key_end = 0
@@ -168,64 +99,53 @@ class Scanner:
 
     def _plain_lines(self, data: bytes, lines: list[bytes]) -> None:
         layout, tally, width = self.layout, self.tally, self.layout.width
-        heads = [line[:width] for line in data.translate(MASK).split(b"\n")]
-        del heads[len(lines) :]
-        counts = Counter(heads)
+        heads = b"\n".join(map(itemgetter(slice(width)), lines)).translate(MASK).split(b"\n")
         cache = self._cache
         if len(cache) > _CACHE:
             cache.clear()
         dated = tally.dated
-        special: set[bytes] = set()
-        slow_dated: set[bytes] = set()
+        special: dict[bytes, int] = {}
+        slow: set[bytes] = set()
         fast_lines = 0
-        for head, count in counts.items():
+        for head, count in Counter(heads).items():
             verdict = cache.get(head)
             if verdict is None:
                 verdict = cache[head] = layout.judge(head, whole=len(head) < width)
             if verdict.fast:
                 fast_lines += count
             else:
-                slow_dated.add(head)
+                slow.add(head)
             if verdict.decided and verdict.begins and verdict.level < ERROR:
                 tally.levels[verdict.level] += count
-                if not verdict.fast and verdict.dated:
-                    special.add(head)
+                if not verdict.fast and (verdict.dated or layout.dated):
+                    special[head] = _OTHER
+            elif verdict.decided and verdict.fast and verdict.begins and verdict.level < UNKNOWN:
+                special[head] = _FAST_ERROR
             else:
-                special.add(head)
-        self._times(lines, heads, slow_dated, fast_lines)
+                inner = verdict.decided and verdict.inner
+                special[head] = _INNER if inner else _OTHER
         marks = _marked_lines(data)
-        if special or marks:
-            wanted = [index for index, head in enumerate(heads) if head in special]
-            if marks:
-                wanted = sorted(marks.union(wanted))
-            self._walk(lines, heads, wanted, marks)
+        wanted = list(compress(range(len(heads)), map(special.__contains__, heads)))
+        if fast_lines:
+            self._times(lines, [lines[index] for index in wanted if heads[index] in slow])
+        if marks:
+            wanted = sorted(marks.union(wanted))
+        if wanted:
+            self._walk(lines, heads, special, wanted, marks)
         elif lines:
             tally.seen_header = True
         if tally.dated > dated:
             self._ends(lines)
 
-    def _times(
-        self, lines: list[bytes], heads: list[bytes], slow: set[bytes], fast_lines: int
-    ) -> None:
-        """Count the lines whose timestamp stands where the layout says."""
-        if not fast_lines:
-            return
-        layout, tally = self.layout, self.tally
+    def _times(self, lines: list[bytes], but: list[bytes]) -> None:
+        """Count the lines whose timestamp stands where the layout says: all ``but`` these."""
+        layout, tally, grain = self.layout, self.tally, self.layout.granularity
         assert layout.primary is not None
-        begin, end = layout.column, self._key_end
-        if fast_lines == len(lines):
-            keys = Counter([line[begin:end] for line in lines])
-        else:
-            keys = Counter(
-                [
-                    line[begin:end]
-                    for line, head in zip(lines, heads, strict=True)
-                    if head not in slow
-                ]
-            )
-        grain = layout.granularity
+        key_of = itemgetter(slice(layout.column, self._key_end))
+        keys = Counter(map(key_of, lines))
+        keys.subtract(map(key_of, but))
         for key, count in keys.items():
-            moment = self._clock.key_seconds(layout.primary, key, layout.zone)
+            moment = self._clock.key_seconds(layout.primary, key, layout.zone) if count else None
             if moment is None:
                 continue
             tally.dated += count
@@ -250,10 +170,18 @@ class Scanner:
         return self._clock.seconds(stamp) if stamp else None
 
     def _walk(
-        self, lines: list[bytes], heads: list[bytes], wanted: list[int], marks: set[int]
+        self,
+        lines: list[bytes],
+        heads: list[bytes],
+        special: dict[bytes, int],
+        wanted: list[int],
+        marks: set[int],
     ) -> None:
         """Look at the lines that need it, in order."""
-        layout, tally, cache = self.layout, self.tally, self._cache
+        layout, tally, cache, memo = self.layout, self.tally, self._cache, self._memo
+        base = tally.lines
+        begin, end = layout.column, self._key_end
+        failed: list[bytes] = []
         covered = -1
         known = False
         for index in wanted:
@@ -261,44 +189,69 @@ class Scanner:
                 continue
             if index - 1 > covered:
                 known = tally.seen_header = True
+            head = heads[index]
+            marked = index in marks
+            kind = special.get(head, _OTHER)
+            if kind == _INNER and not marked:
+                covered = index
+                continue
             line = lines[index]
-            verdict = cache[heads[index]]
+            verdict = cache[head]
+            if kind == _FAST_ERROR and not marked:
+                covered = index
+                known = tally.seen_header = True
+                tally.levels[verdict.level] += 1
+                failed.append(line[begin:end])
+                message = line[verdict.after : verdict.after + MAX_MESSAGE].translate(MASK)
+                entry = memo.get((verdict.level, message))
+                if entry is not None:
+                    repeat(entry, base + index, line, line)
+                else:
+                    self._new_error(base + index, line, message, verdict.level, line)
+                continue
             counted = verdict.decided and verdict.begins and verdict.level < ERROR
-            if not verdict.decided:
+            if marked and line.startswith(MARK):
+                verdict = _BARE_MARK
+            elif not verdict.decided:
                 verdict = layout.judge(line, whole=True)
             covered = index
             if verdict.dated:
                 self._dated(line, verdict)
-            if index in marks:
+            if marked:
                 covered, known = self._trace(lines, heads, index, verdict, known, counted)
             elif verdict.begins or (not verdict.inner and not (layout.dated and tally.seen_header)):
-                level = verdict.level
                 if not counted:
-                    tally.levels[level] += 1
-                known = verdict.dated or level != UNKNOWN
+                    tally.levels[verdict.level] += 1
+                known = verdict.dated or verdict.level != UNKNOWN
                 tally.seen_header = tally.seen_header or verdict.begins
-                if level in (ERROR, CRITICAL):
-                    message = line[message_start(line, verdict.after) :]
-                    self._count_error(index, line, message, level, line if verdict.dated else None)
+                if verdict.level in (ERROR, CRITICAL):
+                    message = line[verdict.after : verdict.after + MAX_MESSAGE].translate(MASK)
+                    moment = line if verdict.dated else None
+                    self._new_error(base + index, line, message, verdict.level, moment)
+        self._failed(failed)
+
+    def _failed(self, keys: list[bytes]) -> None:
+        """Count errors at the times of their keys."""
+        layout, grain = self.layout, self.layout.granularity
+        for key, count in Counter(keys).items():
+            assert layout.primary is not None
+            moment = self._clock.key_seconds(layout.primary, key, layout.zone)
+            if moment is not None:
+                bucket = self.tally.buckets.setdefault(int(moment // grain * grain), [0, 0])
+                bucket[1] += count
 
     def _dated(self, line: bytes, verdict: Verdict) -> None:
         """Count an error's time, and any timestamp that stands somewhere unusual."""
-        tally, layout, grain = self.tally, self.layout, self.layout.granularity
-        if verdict.fast and layout.primary is not None:
-            if verdict.level not in (ERROR, CRITICAL):
-                return
-            key = line[layout.column : self._key_end]
-            moment = self._clock.key_seconds(layout.primary, key, layout.zone)
-        else:
-            moment = self._seconds(line)
+        tally, grain = self.tally, self.layout.granularity
+        failed = verdict.level in (ERROR, CRITICAL)
+        moment = self._seconds(line) if failed or not verdict.fast else None
         if moment is None:
             return
         bucket = tally.buckets.setdefault(int(moment // grain * grain), [0, 0])
         if not verdict.fast:
             tally.dated += 1
             bucket[0] += 1
-        if verdict.level in (ERROR, CRITICAL):
-            bucket[1] += 1
+        bucket[1] += failed
 
     def _trace(
         self,
@@ -322,52 +275,21 @@ class Scanner:
                     tally.levels[other.level] -= 1
         elif not known and not (self.layout.dated and tally.seen_header):
             tally.levels[ERROR] += 1
-        self._count_trace(trace, index, lines, index)
+        tally.trace(trace, tally.lines + index, lambda: example(lines, index, trace.end))
         return trace.end - 1, known
 
-    def _count_trace(self, trace: Traceback, index: int, lines: list[bytes], start: int) -> None:
-        """Count the traceback at ``lines[start]`` as one of line ``index`` of this chunk."""
-        traces = self.tally.traces
-        key = trace[1:5]
-        entry = traces.get(key)
-        at = self.tally.lines + index
+    def _new_error(self, at: int, line: bytes, message: bytes, level: int, moment: Any) -> None:
+        """Count an error whose message (digits masked) may not have been seen so far.
+
+        ``moment`` may be the line that holds it: only the first and the last
+        are needed.
+        """
+        name = template(message[message_start(message, 0) :])
+        entry = self.tally.error(name, level, at, moment, line)
         if entry is not None:
-            entry[0] += 1
-            entry[2] = at
-            entry[3] = entry[3] or trace.chained
-        elif len(traces) < _TRACES_HELD:
-            text = example(lines, start, trace.end)
-            traces[key] = [1, at, at, trace.chained, text[:20000]]
-
-    def _template(self, message: bytes) -> bytes:
-        """Messages that differ in digits alone have one template: it is made once."""
-        masked = message[:MAX_MESSAGE].translate(MASK)
-        known = self._templates.get(masked)
-        if known is None:
-            if len(self._templates) > _CACHE:
-                self._templates.clear()
-            known = self._templates[masked] = template(masked)
-        return known
-
-    def _count_error(
-        self, index: int, line: bytes, message: bytes, level: int, moment: float | bytes | None
-    ) -> None:
-        """``moment`` may be the line that holds it: only the first and the last are needed."""
-        tally = self.tally
-        name = self._template(message)
-        at = tally.lines + index
-        entry = tally.errors.get((name, level))
-        if entry is None:
-            if len(tally.errors) >= _TEMPLATES_HELD:
-                tally.other += 1
-                return
-            sample = [(at, line[:_SAMPLE_BYTES])]
-            tally.errors[name, level] = [1, at, moment, at, moment, sample]
-            return
-        entry[0] += 1
-        entry[3:5] = at, moment
-        if len(entry[5]) < _SAMPLES:
-            entry[5].append((at, line[:_SAMPLE_BYTES]))
+            if len(self._memo) > _CACHE:
+                self._memo.clear()
+            self._memo[level, message] = entry
 
     def _json_lines(self, lines: list[bytes]) -> None:
         """JSON lines; what is none continues the entry before it, tracebacks are read as such."""
@@ -397,7 +319,8 @@ class Scanner:
         if MARK not in lines[index]:
             return index
         trace = read_traceback(lines, index)
-        self._count_trace(trace, index, lines, index)
+        at = self.tally.lines + index
+        self.tally.trace(trace, at, lambda: example(lines, index, trace.end))
         return trace.end - 1
 
     def _json_error(self, index: int, line: bytes, level: int, moment: float | None) -> None:
@@ -410,12 +333,17 @@ class Scanner:
         for one in texts.values():
             if MARK.decode() in one:
                 parts = one.encode("utf-8", "replace").split(b"\n")
-                start = next(at for at, part in enumerate(parts) if MARK in part)
-                self._count_trace(read_traceback(parts, start), index, parts, start)
+                self._json_trace(parts, self.tally.lines + index)
         if level in (ERROR, CRITICAL):
             named = next((texts[key] for key in _MESSAGE_KEYS if key in texts), None)
             message = line if named is None else named.split("\n", 1)[0].encode("utf-8", "replace")
-            self._count_error(index, line, message, level, moment)
+            masked = message[:MAX_MESSAGE].translate(MASK)
+            self._new_error(self.tally.lines + index, line, masked, level, moment)
+
+    def _json_trace(self, parts: list[bytes], at: int) -> None:
+        start = next(index for index, part in enumerate(parts) if MARK in part)
+        trace = read_traceback(parts, start)
+        self.tally.trace(trace, at, lambda: example(parts, start, trace.end))
 
 
 def _marked_lines(data: bytes) -> set[int]:
