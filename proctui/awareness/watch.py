@@ -30,7 +30,7 @@ from proctui.machine.history import History
 from proctui.machine.source import open_source
 from proctui.model import Certainty, Identity, Proc, Role, Snapshot, Source
 
-__all__ = ["Watch", "open_watch"]
+__all__ = ["Watch", "open_watch", "truth_of_the_caller"]
 
 
 class Watch:
@@ -341,7 +341,7 @@ def open_watch(
     session = resolve_session(session_id, signalling=signalling)
     truth = None if session is None else learn(session)
     if truth is None and own_children:
-        truth = _of_the_caller()
+        truth = truth_of_the_caller()
     if signalling and truth is not None and truth.blocked is not None:
         raise RefusedError(truth.blocked, "nothing is signalled on the word of such files")
     return Watch(
@@ -354,7 +354,7 @@ def open_watch(
     )
 
 
-def _of_the_caller() -> Truth:
+def truth_of_the_caller() -> Truth:
     """Without any session a program still knows its own children, and nobody else."""
     own = kernel.own()
     session = Session(

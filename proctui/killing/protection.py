@@ -16,11 +16,9 @@ from typing import Any, ClassVar
 
 from proctui.awareness import protect, registry
 from proctui.awareness.select import containing
-from proctui.awareness.session import Moment, Session
-from proctui.awareness.truth import Truth, learn
+from proctui.awareness.truth import learn
 from proctui.awareness.view import View
-from proctui.awareness.watch import Watch
-from proctui.awareness.writer import now
+from proctui.awareness.watch import Watch, truth_of_the_caller
 from proctui.errors import AccessDenied, NoSuchProcess, ProctuiError, RefusedError, check_pid
 from proctui.killing import signals
 from proctui.killing.execute import execute
@@ -52,29 +50,12 @@ def own_look() -> Iterator[Callable[[], View]]:
             f"the registry of sessions is corrupt or unreadable: {first.path}: {first.reason}",
             "nothing is signalled while it can't be known what is protected; mend or remove it",
         )
-    truth = learn(inside[0]) if inside else _nobodys()
+    truth = learn(inside[0]) if inside else truth_of_the_caller()
     watch = Watch(open_source(), truth=truth, own_children=True, history=0)
     try:
         yield watch.look
     finally:
         watch.close()
-
-
-def _nobodys() -> Truth:
-    """What is known without any session: that this process is the parent of its children."""
-    own, moment = identities.own(), now()
-    session = Session(
-        id="0" * 32,
-        label="",
-        uid=os.geteuid(),
-        boot_id=own.boot_id,
-        pidns=own.pidns,
-        created=Moment(0.0, moment.wall),
-        kind="library",
-        leader=own,
-        runner=own,
-    )
-    return Truth(session, None, {}, "own")
 
 
 class _Pids(set[int]):
