@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from proctui.jobs import capture, family, start, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.capture import Sink, Store
 from proctui.jobs.census import Census
+from proctui.jobs.loop import Loop
 from proctui.jobs.members import Members
 from proctui.jobs.service import Service
 from proctui.jobs.wire import Page
@@ -37,10 +37,11 @@ _SETTLE = 0.1
 """Seconds that what ends together with the job's leader gets before it is called a stray."""
 
 
-class Runner:
+class Runner(Loop):
     """The loop and its state; :meth:`run` returns when no process of the job is left."""
 
     def __init__(self, arrangement: Arrangement) -> None:
+        super().__init__()
         self.means = arrangement
         self.page = arrangement.page
         self.writer = arrangement.writer
@@ -62,10 +63,6 @@ class Runner:
             for sink in self.sinks:
                 sink.log = arrangement.log.take
         self.members = Members(self)
-        self.poller = select.poll()
-        self.ready: dict[int, Callable[[], None]] = {}
-        self.deadlines: dict[str, tuple[float, Callable[[], None]]] = {}
-        self._registered: dict[int, int] = {}
         self.service = Service(self)
 
     # Beginning
@@ -185,40 +182,12 @@ class Runner:
 
     # The loop
 
-    def watch(self, fd: int, call: Callable[[], None], events: int = select.POLLIN) -> None:
-        """Call when ``fd`` is ready; again with other events changes them."""
-        self.ready[fd] = call
-        if self._registered.get(fd) != events:
-            self.poller.register(fd, events)
-            self._registered[fd] = events
-
-    def forget(self, fd: int) -> None:
-        if self._registered.pop(fd, None) is not None:
-            self.poller.unregister(fd)
-        self.ready.pop(fd, None)
-
-    def after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        """Call once after ``seconds``; a second call of the same name replaces the first."""
-        self.deadlines[name] = (time.monotonic() + seconds, call)
-
     def run(self) -> None:
         """Serve until the job and all it left behind are gone."""
         while not self._finished():
             self._arm()
-            for fd, _ in self.poller.poll(self._timeout()):
-                call = self.ready.get(fd)
-                if call is not None:
-                    call()
-            now = time.monotonic()
-            for name, (due, call) in list(self.deadlines.items()):
-                if due <= now and self.deadlines.get(name) == (due, call):
-                    del self.deadlines[name]
-                    call()
+            self.turn()
         self._finish()
-
-    def _timeout(self) -> int:
-        due = min((due for due, _ in self.deadlines.values()), default=None)
-        return -1 if due is None else max(0, int((due - time.monotonic()) * 1000) + 1)
 
     def _arm(self) -> None:
         """Listen to each stream, but not to one the front has to catch up with first."""
@@ -349,7 +318,7 @@ class Runner:
 
     def _settle(self) -> None:
         """What still lives when the leader's end has settled are strays; told to the front."""
-        self.deadlines.pop("settle", None)
+        self.cancel("settle")
         if "strays" in self.status:
             return
         self.members.look()
