@@ -8,10 +8,13 @@ it, and change the very thing we look at.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from proctui.errors import NoSuchProcess
+from proctui.stacks import kernel
 from proctui.text import sanitize
 
 __all__ = ["Descriptor", "Holders", "all_pids", "descriptor", "epoll_targets", "fdinfo"]
@@ -102,6 +105,27 @@ def epoll_targets(pid: int, epfd: int) -> list[int]:
     ]
 
 
+def _others_are_hidden() -> bool:
+    """Whether ``/proc`` is mounted with ``hidepid`` (proc(5)), which root sees through."""
+    if os.geteuid() == 0:
+        return False
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if line.split()[4] == "/proc"]
+    except (OSError, IndexError):
+        return False
+    return bool(lines) and bool(
+        re.search(r"hidepid=(?:[1-4]|noaccess|invisible|ptraceable)", lines[-1])
+    )
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return kernel.glance(pid).state in "ZX"
+    except NoSuchProcess:
+        return True
+
+
 def all_pids() -> list[int]:
     """Every pid of our pid namespace."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -134,7 +158,9 @@ class Holders:
         try:
             names = os.listdir(folder)
         except PermissionError:
-            self.unreadable.add(pid)
+            # A zombie holds nothing any more, and has nothing to check a permission against.
+            if not _is_zombie(pid):
+                self.unreadable.add(pid)
             return
         except OSError:
             return
@@ -169,6 +195,17 @@ class Holders:
                     sanitize(path),
                 )
             )
+
+    def blind(self) -> list[str]:
+        """Who else may hold anything, being out of sight: none or one clause."""
+        if _others_are_hidden():
+            return ["a process of another user, hidden from us, holds the other end"]
+        if self.unreadable:
+            count = len(self.unreadable)
+            return [
+                f"one of {count} processes whose descriptors may not be read holds the other end"
+            ]
+        return []
 
     def readers(self, target: str) -> list[int]:
         """Pids that hold a reading end, each once."""

@@ -127,8 +127,7 @@ class WakerFinder:
             and not where.path.startswith("/dev/zero")
         ):
             self.doubts.append("another process opens the shared memory of the futex")
-        if self.world.holders.unreadable:
-            self.doubts.append(_unreadable(self.world))
+        self.doubts += self.world.holders.blind()
 
     def _pi_mutex(self) -> None:
         owner = memory.pi_owner(self.thread.pid, self.wait.target or 0)
@@ -153,8 +152,7 @@ class WakerFinder:
             if pid != self.thread.pid:
                 self.processes[pid] = f"waits for a file lock of {pid} on {wanted.path}"
         self.others = "may have the file locked"
-        if self.world.holders.unreadable:
-            self.doubts.append(_unreadable(self.world))
+        self.doubts += self.world.holders.blind()
 
     # descriptors
 
@@ -201,8 +199,7 @@ class WakerFinder:
             )
         if not found:
             self.outside.append(f"who holds the other end of {one.target} was not found")
-        if holders.unreadable:
-            self.doubts.append(_unreadable(self.world))
+        self.doubts += holders.blind()
         if one.kind == "fifo":
             self.doubts.append(f"another process opens the FIFO {one.path}")
 
@@ -233,8 +230,7 @@ class WakerFinder:
             self.processes.setdefault(
                 pid, f"{verb} a {end.kind} socket whose other end {pid} holds ({name})"
             )
-        if self.world.holders.unreadable:
-            self.doubts.append(_unreadable(self.world))
+        self.doubts += self.world.holders.blind()
 
     def _eventfd(self, one: Descriptor) -> None:
         number = descriptors.fdinfo_field(one.pid, one.fd, "eventfd-id")
@@ -243,8 +239,7 @@ class WakerFinder:
             return
         for pid in self.world.holders.holders(f"eventfd:[{number}]"):
             self.processes.setdefault(pid, f"waits for an eventfd that {pid} holds")
-        if self.world.holders.unreadable:
-            self.doubts.append(_unreadable(self.world))
+        self.doubts += self.world.holders.blind()
 
     def _pidfd(self, one: Descriptor) -> None:
         named = descriptors.fdinfo_field(one.pid, one.fd, "Pid")
@@ -261,8 +256,3 @@ def _lock_file(one: Descriptor) -> str:
     except OSError:
         return ""
     return f"{os.major(there.st_dev):02x}:{os.minor(there.st_dev):02x}:{there.st_ino}"
-
-
-def _unreadable(world: World) -> str:
-    count = len(world.holders.unreadable)
-    return f"one of {count} processes whose descriptors may not be read holds the other end"
