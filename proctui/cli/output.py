@@ -137,10 +137,13 @@ def print_lines(lines: Iterable[Line], *, fit: bool = False, stream: TextIO | No
 
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     for line in lines:
-        text = Text(no_wrap=fit, overflow="ellipsis" if fit else "fold")
+        text = Text()
         for piece, style in _spans(line):
             text.append(piece, style=STYLES.get(style, ""))
-        console.print(text, soft_wrap=not fit)
+        if fit:
+            console.print(text, no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(text, soft_wrap=True)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
