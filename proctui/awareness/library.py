@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import Moment, Session
 from proctui.awareness.truth import Truth
 from proctui.awareness.view import View
-from proctui.awareness.watch import Watch
-from proctui.awareness.writer import SessionWriter, boottime, create_session, now
+from proctui.awareness.watch import Watch, know_privately
+from proctui.awareness.writer import Entry, SessionWriter, boottime, create_session, now
 from proctui.errors import AccessDenied, check_pid
 from proctui.machine import identity as kernel
 from proctui.machine.stat import CLOCK_TICKS
@@ -84,7 +85,20 @@ class ProcessBaseline:
     def _open(self) -> Watch:
         if self._writer is not None:
             return Watch(self._source, writer=self._writer, history=0)
+        know_privately(self)
         return Watch(self._source, truth=self._private(), history=0)
+
+    def private_truth(self) -> Truth | None:
+        """What a baseline without a session knows, what it has latched included."""
+        self._settle()
+        truth = self._watch.truth
+        if self._writer is not None or truth is None or not self._end.alive:
+            return None
+        claims = {
+            record.identity.key: Entry(record.identity, record.words, record.certainty)
+            for record in self._watch.classifier.lineage
+        }
+        return replace(truth, claims=claims)
 
     def _private(self) -> Truth:
         own = kernel.own()
@@ -199,7 +213,7 @@ class ProcessBaseline:
         for pid in _below(snapshot, self.own_pid):
             baseline.release(snapshot.procs[pid].identity)
         self._baseline, self._first = baseline, snapshot
-        self._watch = Watch(self._source, truth=self._private(), history=0)
+        self._watch = self._open()
         self._end = weakref.finalize(self, _end, None, self._watch)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from proctui.awareness import behalf, cgroup, chains, protect
 from proctui.awareness.classify import Classifier
@@ -30,7 +31,7 @@ from proctui.machine.history import History
 from proctui.machine.source import open_source
 from proctui.model import Certainty, Identity, Proc, Role, Snapshot, Source
 
-__all__ = ["Watch", "open_watch", "truth_of_the_caller"]
+__all__ = ["Private", "Watch", "know_privately", "open_watch", "truth_of_the_caller"]
 
 
 class Watch:
@@ -354,8 +355,28 @@ def open_watch(
     )
 
 
+class Private(Protocol):
+    """Somebody in this program who knows a baseline that no registry has."""
+
+    def private_truth(self) -> Truth | None: ...
+
+
+_private: weakref.WeakSet[Private] = weakref.WeakSet()
+
+
+def know_privately(owner: Private) -> None:
+    """From here on the program judges by ``owner``'s baseline where it has no session."""
+    _private.add(owner)
+
+
 def truth_of_the_caller() -> Truth:
-    """Without any session a program still knows its own children, and nobody else."""
+    """Without any session a program still knows its own children, and nobody else.
+
+    With a baseline that it keeps to itself it knows which of them are older.
+    """
+    known = [truth for one in list(_private) if (truth := one.private_truth()) is not None]
+    if known:
+        return max(known, key=lambda truth: truth.session.created)
     own = kernel.own()
     session = Session(
         id="0" * 32,

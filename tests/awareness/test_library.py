@@ -222,3 +222,17 @@ def test_it_knows_a_dead_child_from_its_numbers_next_owner(baseline: ProcessBase
     assert not kernel.alive(identity)
     assert not baseline.is_spawned_process(child.pid)
     assert child.pid not in wait_for(lambda: baseline.look().verdicts)
+
+
+def test_a_private_baseline_counts_where_the_program_has_no_session() -> None:
+    with running(SLEEP) as before:
+        with open_watch(own_children=True) as watch:
+            assert watch.look().role(before.pid) is Role.SPAWNED
+        with ProcessBaseline(register=False) as baseline, running(SLEEP) as since:
+            assert baseline.is_spawned_process(since.pid)
+            with open_watch(own_children=True) as watch:
+                view = watch.look()
+            assert view.role(before.pid) is Role.BASELINE
+            assert view.role(since.pid) is Role.SPAWNED
+        with open_watch(own_children=True) as watch:
+            assert watch.look().role(before.pid) is Role.SPAWNED

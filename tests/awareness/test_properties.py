@@ -21,6 +21,7 @@ TTY = 34817
 quick = settings(
     max_examples=int(os.environ.get("PROCTUI_EXAMPLES", "60")),
     deadline=None,
+    database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 
