@@ -185,7 +185,12 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
     if options.front and not options.dashboard:
         # Loaded before the forks, its memory is shared.
         import proctui.jobs.front  # noqa: F401
-    means, near = _arrange(list(argv), options)
+    try:
+        means, near = _arrange(list(argv), options)
+    except ProctuiError:
+        raise
+    except OSError as error:
+        raise ProctuiError(f"the job was not started: {error.strerror or error}") from error
     gc.collect()
     gc.freeze()
     # Until the front has its handlers a Ctrl-C must not end it and leave the job behind.
@@ -197,8 +202,10 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
             keeper.keep(means)
         job = _become_front(means, near)
         job.keeper = child
-    except BaseException:
+    except BaseException as error:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if isinstance(error, OSError) and not isinstance(error, ProctuiError):
+            raise ProctuiError(f"the job was not started: {error.strerror or error}") from error
         raise
     job.blocked = blocked
     if options.dashboard or not options.front:
