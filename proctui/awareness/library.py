@@ -7,14 +7,13 @@ import os
 import sys
 import weakref
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import Moment, Session
 from proctui.awareness.truth import Truth
 from proctui.awareness.view import View
-from proctui.awareness.watch import Watch, know_privately
+from proctui.awareness.watch import Watch, frugal_source, know_privately
 from proctui.awareness.writer import Entry, SessionWriter, boottime, create_session, now
 from proctui.errors import AccessDenied, check_pid
 from proctui.machine import identity as kernel
@@ -50,7 +49,7 @@ class ProcessBaseline:
     parent_pid: int
 
     def __init__(self, register: bool = True) -> None:
-        self._source: Source = _frugal_source()
+        self._source: Source = frugal_source()
         self._baseline, self._first = Baseline.capture(self._source)
         self.baseline_processes: dict[int, dict[str, Any]] = self._capture_processes()
         self._spawned: set[int] = set()
@@ -123,7 +122,7 @@ class ProcessBaseline:
     def _capture_processes(self) -> dict[int, dict[str, Any]]:
         """All processes that exist now, by pid."""
         if hasattr(self, "_spawned"):
-            source = _frugal_source()
+            source = frugal_source()
             snapshot = source.sample(fresh=True)
             source.close()
         else:  # the baseline's own scan serves the first call
@@ -205,7 +204,7 @@ class ProcessBaseline:
             self._writer.detach()
             self._writer = None
         self._spawned = set()
-        self._source = _frugal_source()
+        self._source = frugal_source()
         snapshot = self._source.sample(fresh=True)
         began = kernel.own().start_ticks
         at = boottime() if began is None else (began + 0.5) / CLOCK_TICKS
@@ -229,17 +228,6 @@ def _below(snapshot: Snapshot, top: int) -> set[int]:
                 found.add(kid)
                 stack.append(kid)
     return found
-
-
-def _frugal_source() -> Source:
-    """A source that holds no descriptors: they belong to the program that asks."""
-    if Path("/proc/self/stat").exists():
-        from proctui.machine.sampler import ProcSource
-
-        return ProcSource(descriptor_budget=0)
-    from proctui.machine.psutil_source import PsutilSource
-
-    return PsutilSource()
 
 
 def _label() -> str:

@@ -11,6 +11,7 @@ import os
 import threading
 import weakref
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from proctui.awareness import behalf, cgroup, chains, protect
@@ -31,7 +32,14 @@ from proctui.machine.history import History
 from proctui.machine.source import open_source
 from proctui.model import Certainty, Identity, Proc, Role, Snapshot, Source
 
-__all__ = ["Private", "Watch", "know_privately", "open_watch", "truth_of_the_caller"]
+__all__ = [
+    "Private",
+    "Watch",
+    "frugal_source",
+    "know_privately",
+    "open_watch",
+    "truth_of_the_caller",
+]
 
 
 class Watch:
@@ -346,13 +354,22 @@ def open_watch(
     if signalling and truth is not None and truth.blocked is not None:
         raise RefusedError(truth.blocked, "nothing is signalled on the word of such files")
     return Watch(
-        open_source(source),
+        frugal_source() if own_children and source == "auto" else open_source(source),
         truth=truth,
         config=config,
         own_children=own_children,
         exits=exits,
         history=0 if history is None and signalling else history,
     )
+
+
+def frugal_source() -> Source:
+    """A source that holds no descriptors and leaves their limit alone: they are our host's."""
+    if Path("/proc/self/stat").exists():
+        from proctui.machine.sampler import ProcSource
+
+        return ProcSource(descriptor_budget=0)
+    return open_source("psutil")
 
 
 class Private(Protocol):

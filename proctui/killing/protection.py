@@ -18,14 +18,13 @@ from proctui.awareness import protect, registry
 from proctui.awareness.select import containing
 from proctui.awareness.truth import learn
 from proctui.awareness.view import View
-from proctui.awareness.watch import Watch, truth_of_the_caller
+from proctui.awareness.watch import Watch, frugal_source, truth_of_the_caller
 from proctui.errors import AccessDenied, NoSuchProcess, ProctuiError, RefusedError, check_pid
 from proctui.killing import signals
 from proctui.killing.execute import execute
 from proctui.killing.plan import Plan, make_group_plan, make_plan, require_targets
 from proctui.killing.report import Report
 from proctui.machine import identity as identities
-from proctui.machine.source import open_source
 from proctui.model import Identity
 
 __all__ = ["ProcessGroupProtection", "ProcessProtection", "own_look"]
@@ -51,7 +50,7 @@ def own_look() -> Iterator[Callable[[], View]]:
             "nothing is signalled while it can't be known what is protected; mend or remove it",
         )
     truth = learn(inside[0]) if inside else truth_of_the_caller()
-    watch = Watch(open_source(), truth=truth, own_children=True, history=0)
+    watch = Watch(frugal_source(), truth=truth, own_children=True, history=0)
     try:
         yield watch.look
     finally:
