@@ -130,7 +130,7 @@ class ProctuiApp(App[int]):
         """The way out; a living job that this dashboard started is asked about."""
         view = self.main.live
         job = self.options.job
-        if job is None or view is None or self.exit_status(view) is not None or not view.job:
+        if job is None or self.exit_status(view) is not None:
             self.exit(0)
             return
         policy = self.options.quit_policy
@@ -140,8 +140,10 @@ class ProctuiApp(App[int]):
         from proctui.tui.screens.quit import QuitScreen
 
         if not any(isinstance(one, QuitScreen) for one in self.screen_stack):
-            label = view.session.label if view.session is not None else "the job"
-            self.push_screen(QuitScreen(label, len(view.job)), self._leave)
+            session = None if view is None else view.session
+            label = "The job" if session is None else session.label
+            count = 1 if view is None else max(1, len(view.job))
+            self.push_screen(QuitScreen(label, count), self._leave)
 
     def _leave(self, answer: str | None) -> None:
         if answer == "keep":

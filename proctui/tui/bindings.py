@@ -212,7 +212,7 @@ KEYS = (
     Key(
         "app.help", "question_mark,f1", "help", "Help", "What the keys, colours and marks mean", 92
     ),
-    Key("app.suspend", "ctrl+z", "suspend_process", "Suspend", "Back to the shell; fg returns"),
+    Key("app.suspend", "ctrl+z", "app.suspend_process", "Suspend", "Back to the shell; fg returns"),
     Key(
         "app.quit",
         "q,f10",

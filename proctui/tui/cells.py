@@ -6,6 +6,7 @@ What is outside text here was made harmless where it entered.
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def columns_for(width: int) -> list[Column]:
     Widths depend on the pane alone, never on what the rows hold, so nothing
     jumps while figures change.
     """
-    name = 16 if width < 60 else 24 if width < 100 else 34
+    name = 16 if width < 60 else 24 if width < 100 else 34 if width < 118 else 42
     left = width - 2 - name
     chosen: set[str] = set()
     for wanted in _WANTED:
@@ -218,7 +219,8 @@ def row(
             runs += _name(line, proc, look, style, column.width, marks, fresh)
         else:
             runs.append(_cell(view, proc, column, history, total, line.context))
-        runs.append((" ", ""))
+        tagged = column.id == "role" and line.key in marks.tagged
+        runs.append(("▌", "tag") if tagged else (" ", ""))
     return tuple(runs)
 
 
@@ -226,27 +228,34 @@ def _name(
     line: Line, proc: Proc, look: str, style: str, width: int, marks: Marks, fresh: bool
 ) -> list[Run]:
     hung = marks.hung.get(line.key) if marks.hung else None
-    name = (marks.names or {}).get(line.key) or proc.name
+    name = _short((marks.names or {}).get(line.key)) or proc.name
     guide = line.guide
     if line.fold == "shut":
         guide = guide[:-1] + "▸" if guide else "▸ "
     note = " hung" if hung == "deadlock-proven" else " hung?" if hung else ""
     if look == "stray":
         note += " stray"
-    tag = "▌" if line.key in marks.tagged else ""
-    room = width - len(tag) - len(note)
+    room = width - len(note)
     guide = guide if len(guide) < room - 4 else "…" + guide[-max(0, room - 8) :]
     room -= len(guide)
-    runs: list[Run] = [(tag, "tag")] if tag else []
-    runs.append((guide, "guide"))
+    runs: list[Run] = [(guide, "guide")]
     cut = fit(name, max(0, room))
     shown = cut.rstrip(" ")
     runs.append((shown, "fresh" if fresh else style))
     if note:
         runs.append((note, "bad" if hung else "stray"))
-    pad = width - len(tag) - len(guide) - cell_len(shown) - len(note)
+    pad = width - len(guide) - cell_len(shown) - len(note)
     runs.append((" " * max(0, pad), ""))
     return runs
+
+
+_RUNNING = re.compile(r"pytest worker( \w+)?, running (?:.*/)?(?P<test>.+)")
+
+
+def _short(name: str | None) -> str | None:
+    """What matters first: a worker's test before the word that it is one."""
+    match = _RUNNING.fullmatch(name or "")
+    return f"{match['test']}{match[1] or ''}" if match else name
 
 
 def _cell(

@@ -10,6 +10,7 @@ from typing import Protocol
 from textual.message import Message
 
 from proctui.awareness.view import View
+from proctui.errors import ProctuiError
 from proctui.tui.background import in_thread
 
 __all__ = ["Feed", "Pace", "Tick", "Watching"]
@@ -77,6 +78,7 @@ class Feed:
     def __init__(self, watch: Watching, interval: float) -> None:
         self.watch = watch
         self.pace = Pace(interval)
+        self.trouble: str | None = None
         self._now = asyncio.Event()
 
     def hurry(self) -> None:
@@ -87,8 +89,13 @@ class Feed:
         """Look and deliver until cancelled."""
         while True:
             began = time.monotonic()
-            view = await in_thread(self.watch.tick)
-            deliver(Tick(view, slowed=self.pace.factor))
+            try:
+                view = await in_thread(self.watch.tick)
+            except (ProctuiError, OSError) as error:
+                self.trouble = f"can't look: {error}"
+            else:
+                self.trouble = None
+                deliver(Tick(view, slowed=self.pace.factor))
             pause = self.pace.after(time.monotonic() - began)
             try:
                 await asyncio.wait_for(self._now.wait(), pause)

@@ -96,8 +96,7 @@ class ProcessProvider(_MainProvider):
             shown += 1
             yield Hit(
                 0.9 if needle in proc.name.lower() else 0.6,
-                Content(f"{proc.name} {proc.pid}"),
+                Content(f"{proc.name} {proc.pid}") + Content(f"  {command[:120]}").stylize("dim"),
                 partial(main.processes.select_identity, line.key),
-                help=command[:200] or None,
                 text=f"{proc.name} {proc.pid}",
             )

@@ -35,11 +35,12 @@ def lively(watch: FakeWatch, count: int = 150) -> FakeWatch:
     """Let the job have done something: the same every time."""
     base = {fake.pid: fake for fake in watch.fakes}
     for at in range(count):
-        watch.usage = 45 + 30 * math.sin(at / 9)
-        for pid, phase in ((1001, 0.0), (1002, 1.5), (1011, 3.0), (1000, 4.5)):
+        for pid, phase in ((1001, 0.0), (1002, 1.5), (1011, 3.0), (1010, 4.5)):
             wave = (1 + math.sin(at / 7 + phase)) / 2
             rss = (base[pid].rss or 0) * (60 + at % 60) // 100
-            watch.change(pid, cpu=round(100 * wave, 1), rss=rss)
+            watch.change(pid, cpu=round(45 * wave, 1), rss=rss)
+        job = sum(fake.cpu or 0 for fake in watch.fakes if fake.role is Role.SPAWNED)
+        watch.usage = job / 2 + 12 + 10 * math.sin(at / 9)
         watch.tick()
     return watch
 

@@ -91,6 +91,7 @@ class ArrangeActions(PaneScreen):
             self.say(f"Copied: {text[:60]}")
 
     def action_redraw(self) -> None:
-        for name in self.visible_panes():
-            self.pane(name).notify_style_update()
-        self.refresh(repaint=True, layout=True)
+        """Paint every cell anew, whatever others wrote onto the terminal."""
+        for widget in self.query("*"):
+            widget.refresh()
+        self.refresh()

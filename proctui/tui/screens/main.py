@@ -39,6 +39,7 @@ class MainScreen(
     AUTO_FOCUS = "#processes"
 
     def on_mount(self) -> None:
+        self.app.app_resume_signal.subscribe(self, lambda _app: self.action_redraw())
         if self.dashboard.options.choices:
             self.pick_session()
         else:
@@ -151,7 +152,9 @@ class MainScreen(
             cpu = None if usage is None else usage * system.cores
             memory = system.memory.used
         note = f"slow machine: every {self.feed.pace.current:g} s" if self._slowed > 1 else ""
-        if view.blocked:
+        if self.feed.trouble:
+            note = self.feed.trouble
+        elif view.blocked:
             note = "kills blocked"
         elif view.warnings and not note:
             note = f"{len(view.warnings)} warnings"

@@ -15,9 +15,12 @@ __all__ = ["HeaderFacts", "HeaderLine", "header_runs"]
 
 @dataclass(frozen=True)
 class HeaderFacts:
-    """What the header tells; ``None`` is a figure that could not be read."""
+    """What the header tells; ``None`` is a figure that could not be read.
 
-    job: str | None = None
+    ``job`` is ``None`` where there is none, and empty before the first look.
+    """
+
+    job: str | None = ""
     state: str = ""
     processes: int = 0
     strays: int = 0
@@ -33,6 +36,8 @@ class HeaderFacts:
 def header_runs(facts: HeaderFacts, width: int) -> Runs:
     """The line for a width: what matters least goes first where room is short."""
     left: list[Run] = [(" proctui ", "title")] if width >= 60 else []
+    if facts.job == "":
+        return (*left, (" looking … ", "dim"))
     if facts.job is None:
         left += [(" no job: looking only ", "strong")]
     else:

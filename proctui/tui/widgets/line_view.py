@@ -150,8 +150,8 @@ class LineView(Widget, can_focus=True):
         return rows
 
     def cursor_line(self) -> int:
-        """The line under the cursor, -1 for none."""
-        return self.cursor
+        """The line under the cursor, -1 for none: without the keyboard there is none to see."""
+        return self.cursor if self.has_focus else -1
 
     def _thumb(self, count: int, page: int) -> tuple[int, int]:
         if count <= page:

@@ -1,0 +1,251 @@
+"""Resize storms, floods of births, hostile text, counted work: the dashboard stands."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from proctui.model import Role
+from proctui.tui.ansi import line_runs, overwritten
+from proctui.tui.background import in_thread
+from proctui.tui.feed import Feed, Tick
+from proctui.tui.screens.main import MainScreen
+from tests.tui.driving import dashboard
+from tests.tui.fakes import DEMO, Fake, crowd, demo_watch
+
+HOSTILE = (
+    "[/oops]",
+    "[bold]x[/]",
+    "[@click=app.quit]click[/]",
+    "$(reboot)",
+    "a" * 4000,
+    "名前" * 300,
+    "e\u0301\u0301\u0301",
+    "🏳️‍🌈🎉",
+    "\\",
+    "",
+    " ",
+    "{}%s%d",
+    "]]]]",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_hostile_names_are_shown_literally_and_break_nothing(name: str) -> None:
+    fakes = (*DEMO, Fake(3000, 1000, name, cmdline=(name, name), evidence=(name,), user=name))
+    watch = demo_watch(fakes=fakes)
+    async with dashboard(watch, size=(160, 45)) as drive:
+        at = drive.pids().index(3000)
+        drive.main.processes.move_to(at)
+        await drive.press("enter", "right", "right", "escape", "f9")
+        await drive.settle()
+        shown = drive.text()
+        assert "3000:1003000" in shown
+        await drive.press("escape", "colon")
+        await drive.press(*"3000")
+        await drive.settle()
+        await drive.press("escape")
+        if name.startswith("["):
+            assert name in drive.text()
+
+
+async def test_a_hostile_label_of_the_session() -> None:
+    from tests.tui.fakes import FakeWatch, session
+
+    async with dashboard(FakeWatch(session=session("[/oops] [red]"))) as drive:
+        assert "[/oops] [red]" in drive.screen_text()[0]
+
+
+async def test_a_resize_storm() -> None:
+    sizes = random.Random(7)
+    async with dashboard() as drive:
+        for _ in range(40):
+            await drive.pilot.resize_terminal(sizes.randint(1, 220), sizes.randint(1, 60))
+            await drive.press(sizes.choice(["tab", "j", "z", "t", "end", "m", "right"]))
+            await drive.tick()
+        await drive.pilot.resize_terminal(200, 50)
+        await drive.press("escape", "escape", "escape")
+        await drive.tick()
+        assert isinstance(drive.app.screen, MainScreen)
+        assert "pytest -n 4 tests" in drive.screen_text()[0]
+
+
+async def test_five_hundred_births_a_look() -> None:
+    watch = demo_watch()
+    async with dashboard(watch) as drive:
+        for round_ in range(6):
+            young = tuple(
+                Fake(20_000 + 600 * round_ + at, 1001, f"child{at}", cpu=1.0) for at in range(500)
+            )
+            watch.fakes = DEMO + young
+            await drive.tick()
+            await drive.press("j", "P" if round_ % 2 else "t")
+            assert len(drive.pids()) >= 500
+        await drive.press("home")
+        assert drive.main.processes.selected is not None
+
+
+async def test_every_moment_of_the_past_of_a_storm_can_be_shown() -> None:
+    watch = demo_watch()
+    async with dashboard(watch) as drive:
+        for round_ in range(8):
+            watch.fakes = [f for f in watch.fakes if f.pid < 9000] + [
+                Fake(9000 + 10 * round_ + at, 1001, "short") for at in range(5)
+            ]
+            if round_ == 5:
+                watch.end(1002)
+            await drive.tick()
+        for _ in range(9):
+            await drive.press("left_square_bracket")
+        assert 1002 in drive.pids()
+
+
+async def test_a_look_paints_only_what_changed() -> None:
+    async with dashboard() as drive:
+        await drive.tick(25)
+        tree = drive.main.processes
+        before = tree.painted_lines
+        drive.watch.interval = 0.0
+        await drive.tick()
+        assert tree.painted_lines == before, "nothing changed, nothing is painted"
+        drive.watch.change(1003, cpu=3.0)
+        await drive.tick()
+        assert tree.painted_lines == before + 1
+        await drive.tick(5)
+        assert tree.painted_lines - before <= 2 + 5, "its history moves on, others rest"
+
+
+async def test_a_look_never_asks_for_a_layout() -> None:
+    async with dashboard() as drive:
+        await drive.tick(3)
+        main = drive.main
+        calls: list[object] = []
+        original = main._refresh_layout
+        main._refresh_layout = lambda *a, **k: (calls.append(a), original(*a, **k))[1]  # type: ignore[method-assign,assignment]
+        watch = drive.watch
+        for at in range(5):
+            watch.change(1001, cpu=float(at))
+            watch.fakes = [*watch.fakes, Fake(4000 + at, 1001, "born")]
+            await drive.tick()
+        assert calls == []
+
+
+async def test_ten_thousand_processes_build_only_visible_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from proctui.tui.widgets import process_tree
+
+    async with dashboard(demo_watch(fakes=crowd(10_000))) as drive:
+        await drive.press("m")
+        built = 0
+        original = process_tree.row
+
+        def counted(*arguments: object, **options: object) -> object:
+            nonlocal built
+            built += 1
+            return original(*arguments, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(process_tree, "row", counted)
+        await drive.tick()
+        assert 0 < built < 100
+        assert len(drive.pids()) == 10_000 + len(DEMO)
+        outline = drive.main.processes.outline
+        builds = outline.builds
+        await drive.press("pagedown", "end", "home")
+        assert outline.builds == builds, "moving builds no lines"
+
+
+async def test_a_burst_of_looks_is_shown_once() -> None:
+    async with dashboard() as drive:
+        shown = 0
+        original = drive.main.show_panes
+
+        def counted(view: object) -> None:
+            nonlocal shown
+            shown += 1
+            original(view)  # type: ignore[arg-type]
+
+        drive.main.show_panes = counted  # type: ignore[method-assign,assignment]
+        for _ in range(50):
+            drive.main.post_message(Tick(drive.watch.tick(), slowed=1))
+        await drive.pilot.pause()
+        assert shown < 25
+
+
+async def test_a_look_that_fails_is_told_and_the_next_one_heals() -> None:
+    watch = demo_watch()
+    feed = Feed(watch, 0.01)
+    seen: list[Tick] = []
+
+    looks = 0
+    original = watch.tick
+    came = asyncio.Event()
+
+    def sometimes() -> object:
+        nonlocal looks
+        looks += 1
+        if looks < 3:
+            raise OSError("proc is gone")
+        assert feed.trouble is not None and "proc is gone" in feed.trouble
+        return original()
+
+    watch.tick = sometimes  # type: ignore[method-assign,assignment]
+
+    def deliver(tick: Tick) -> None:
+        seen.append(tick)
+        came.set()
+
+    task = asyncio.ensure_future(feed.run(deliver))
+    await asyncio.wait_for(came.wait(), 30)
+    assert feed.trouble is None and seen
+    task.cancel()
+
+
+async def test_work_beside_the_loop_gives_results_and_errors() -> None:
+    assert await in_thread(lambda: 7) == 7
+    with pytest.raises(ValueError, match="no"):
+        await in_thread(int, "no")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("plain", "plain"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;PWN\x07after", "after"),
+        ("\x1b[2Jcleared\x1b[1;1H", "cleared"),
+        ("10%\r50%\r100%", "100%"),
+        ("a\tb", "a       b"),
+        ("[/oops]", "[/oops]"),
+        ("\x9b31mc1\x07", "\ufffd31mc1␇"),
+        ("\u202eevil", "\ufffdevil"),
+    ],
+)
+def test_log_lines_are_made_harmless(line: str, text: str) -> None:
+    runs = line_runs(line)
+    assert "".join(text for text, _style in runs) == text
+    assert all("\x1b" not in text for text, _style in runs)
+
+
+def test_colours_of_a_log_line_are_kept() -> None:
+    assert line_runs("a \x1b[1;31mred\x1b[0m b") == (
+        ("a ", "quiet"),
+        ("red", "=bold color(1)"),
+        (" b", "quiet"),
+    )
+
+
+def test_carriage_returns_write_over() -> None:
+    assert overwritten("12345\rab") == "ab345"
+    assert overwritten("line\r") == "line"
+    assert overwritten("\r") == ""
+
+
+async def test_the_machine_without_any_session_shows_hostile_and_kernel_processes() -> None:
+    fakes = (Fake(2, 0, "kthreadd", Role.PROTECTED, rss=0), Fake(3, 2, "rcu_gp", Role.PROTECTED))
+    from tests.tui.fakes import FakeWatch
+
+    async with dashboard(FakeWatch(fakes=fakes)) as drive:
+        assert drive.names() == ["kthreadd", "rcu_gp"]

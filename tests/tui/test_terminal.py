@@ -1,0 +1,234 @@
+"""The real program in a real terminal (tmux): three sizes, every way out, a piped stdin."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import alive, running, wait_for
+
+pytestmark = [
+    pytest.mark.terminal,
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux"),
+]
+
+PROCTUI = f"{sys.executable} -m proctui.cli.main"
+
+
+class Terminal:
+    """One window of a tmux server of our own."""
+
+    def __init__(self, socket: Path, environ: dict[str, str]) -> None:
+        self.base = ["tmux", "-S", str(socket), "-f", "/dev/null"]
+        self.environ = environ
+
+    def tmux(self, *words: str) -> str:
+        done = subprocess.run(
+            [*self.base, *words], env=self.environ, capture_output=True, text=True, timeout=20
+        )
+        return done.stdout
+
+    def start(self, command: str, size: tuple[int, int] = (200, 50)) -> None:
+        width, height = map(str, size)
+        shell = f"{command}; echo STATUS=$?; stty -a | tr ';' '\\n' | grep -E 'icanon|echo '; cat"
+        self.tmux("new-session", "-d", "-x", width, "-y", height, "sh", "-c", shell)
+
+    def screen(self) -> str:
+        return self.tmux("capture-pane", "-p")
+
+    def flag(self, name: str) -> str:
+        return self.tmux("display-message", "-p", f"#{{{name}}}").strip()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.tmux("send-keys", key)
+
+    def sees(self, text: str, timeout: float = 30) -> str:
+        def look() -> str:
+            shown = self.screen()
+            return shown if text in shown else ""
+
+        try:
+            return wait_for(look, timeout)
+        except AssertionError:
+            raise AssertionError(f"{text!r} never came:\n{self.screen()}") from None
+
+    def restored(self) -> None:
+        """The shell's screen is back: no alternate screen, cursor seen, no mouse, echo on."""
+        wait_for(lambda: self.flag("alternate_on") == "0", 60, "the normal screen")
+        assert self.flag("cursor_flag") == "1"
+        assert self.flag("mouse_any_flag") == "0"
+        shown = self.sees("STATUS=")
+        wait_for(lambda: " icanon" in f" {self.screen()}", what="a cooked terminal")
+        assert "-icanon" not in self.screen() and "-echo " not in self.screen(), shown
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    environ = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "SHELL": "/bin/sh"}
+    environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    one = Terminal(tmp_path / "t", environ)
+    try:
+        yield one
+    finally:
+        one.tmux("kill-server")
+
+
+JOB = "sh -c 'echo begun; sleep 300 & sleep 301; wait'"
+
+
+def job_pid(terminal: Terminal) -> int:
+    """The pid of the job's leader, from its line on the screen."""
+    for line in terminal.screen().splitlines():
+        words = line.split()
+        if "sh" in words[:12] and "●" in words[:2]:
+            return int(next(word for word in words if word.isdigit()))
+    raise AssertionError(terminal.screen())
+
+
+@pytest.mark.parametrize("size", [(200, 50), (80, 24), (40, 10)])
+def test_a_job_is_shown_kept_and_the_terminal_restored(
+    terminal: Terminal, size: tuple[int, int]
+) -> None:
+    terminal.start(f"{PROCTUI} run --on-quit end -- {JOB}", size)
+    terminal.sees("Processes")
+    terminal.sees("live")
+    if size[0] >= 80:
+        terminal.sees("begun")
+    assert terminal.flag("alternate_on") == "1"
+    terminal.press("q")
+    terminal.restored()
+
+
+def test_term_ends_the_dashboard_alone(terminal: Terminal) -> None:
+    terminal.start(f"{PROCTUI} run -- {JOB}")
+    terminal.sees("begun")
+    pid = job_pid(terminal)
+    front = next(
+        int(word)
+        for line in terminal.screen().splitlines()
+        if "◆" in line
+        for word in line.split()
+        if word.isdigit()
+    )
+    os.kill(front, signal.SIGTERM)
+    terminal.restored()
+    assert alive(pid)
+    terminal.tmux("kill-server")
+    end_job(terminal, pid)
+
+
+def end_job(terminal: Terminal, pid: int) -> None:
+    """End a kept job through proctui itself."""
+    subprocess.run(
+        [*PROCTUI.split(), "kill", str(pid), "--tree", "--yes"],
+        env=terminal.environ,
+        capture_output=True,
+        timeout=60,
+    )
+    wait_for(lambda: not alive(pid), what="the end of the job")
+
+
+def test_quitting_asks_and_keeps(terminal: Terminal) -> None:
+    terminal.start(f"{PROCTUI} run -- {JOB}")
+    terminal.sees("begun")
+    pid = job_pid(terminal)
+    terminal.press("q")
+    terminal.sees("Keep it running")
+    terminal.press("Enter")
+    terminal.restored()
+    assert "goes on as session" in terminal.screen()
+    assert alive(pid)
+    end_job(terminal, pid)
+
+
+def test_a_child_is_ended_through_the_dialogue(terminal: Terminal) -> None:
+    terminal.start(f"{PROCTUI} run --on-quit end -- {JOB}")
+    terminal.sees("sleep 301")
+    line = next(line for line in terminal.screen().splitlines() if "sleep 301" in line)
+    pid = next(int(word) for word in line.split() if word.isdigit())
+    terminal.press("/")
+    terminal.sees("Search")
+    terminal.tmux("send-keys", "-l", "sleep 301")
+    terminal.press("Enter", "F9")
+    terminal.sees("Kill 1 process?")
+    terminal.press("Tab", "Enter")
+    wait_for(lambda: not alive(pid), what="the end of the child")
+    terminal.sees("1 ended")
+    terminal.sees("live")
+    terminal.press("q")
+    terminal.restored()
+
+
+def test_the_end_of_the_job_is_told_and_its_status_passed_on(terminal: Terminal) -> None:
+    terminal.start(f"{PROCTUI} run -- sh -c 'echo done; exit 7'")
+    terminal.sees("exit 7")
+    terminal.press("q")
+    terminal.restored()
+    terminal.sees("STATUS=7")
+
+
+def test_keys_come_from_the_terminal_where_stdin_is_a_pipe(terminal: Terminal) -> None:
+    terminal.start(f"echo hello | {PROCTUI} run --on-quit end -- {JOB} | cat")
+    terminal.sees("Processes")
+    terminal.sees("live")
+    terminal.press("q")
+    wait_for(lambda: terminal.flag("alternate_on") == "0", 60, "the normal screen")
+
+
+def test_watching_leaves_at_once_and_harms_nothing(terminal: Terminal) -> None:
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        terminal.start(f"{PROCTUI} watch {child.pid}")
+        terminal.sees("sleep 300")
+        terminal.press("q")
+        terminal.restored()
+        assert child.poll() is None
+
+
+def test_a_suspended_dashboard_gives_the_screen_back_and_takes_it_again(
+    terminal: Terminal,
+) -> None:
+    terminal.tmux("new-session", "-d", "-x", "120", "-y", "40", "sh", "-i")
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        terminal.tmux("send-keys", f"{PROCTUI} watch {child.pid}", "Enter")
+        terminal.sees("Processes")
+        terminal.press("C-z")
+        wait_for(lambda: terminal.flag("alternate_on") == "0", what="the shell's screen")
+        terminal.tmux("send-keys", "fg", "Enter")
+        wait_for(lambda: terminal.flag("alternate_on") == "1", what="the dashboard again")
+        terminal.sees("Processes")
+        terminal.press("q")
+        wait_for(lambda: terminal.flag("alternate_on") == "0", what="the shell's screen")
+
+
+def test_redraw_mends_what_others_wrote(terminal: Terminal) -> None:
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        terminal.start(f"{PROCTUI} watch {child.pid}", (120, 40))
+        terminal.sees("Inspector")
+        tty = terminal.flag("pane_tty")
+        Path(tty).write_bytes(b"\x1b[1;1H" + b"garbage " * 500)
+        terminal.sees("garbage garbage")
+        terminal.press("C-l")
+        wait_for(lambda: "garbage" not in terminal.screen(), what="a clean screen")
+        terminal.sees("Inspector")
+        terminal.press("q")
+        terminal.restored()
+
+
+def test_resizing_from_one_layout_to_the_next(terminal: Terminal) -> None:
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        terminal.start(f"{PROCTUI} watch {child.pid}")
+        terminal.sees("Inspector")
+        for width, height in ((80, 24), (40, 10), (20, 5), (200, 50)):
+            terminal.tmux("resize-window", "-x", str(width), "-y", str(height))
+        terminal.sees("Inspector")
+        terminal.sees("Memory")
+        terminal.press("q")
+        terminal.restored()
