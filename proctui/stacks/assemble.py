@@ -8,7 +8,7 @@ from typing import Any
 from proctui.errors import NoSuchProcess
 from proctui.ident import Identity
 from proctui.machine import identity as identities
-from proctui.stacks import catalogue, kernel, names, trace
+from proctui.stacks import catalogue, kernel, memory, names, trace
 from proctui.stacks.calls import interpret
 from proctui.stacks.preflight import Preflight
 from proctui.stacks.pyspy import Dump, PyThread
@@ -73,10 +73,16 @@ def _threads(
     by_tid: dict[int, PyThread] = {one.tid: one for one in dump.threads if one.tid is not None}
     held = any(one.holds_gil for one in dump.threads)
     rows: list[dict[str, Any]] = []
+    tids = {thread.tid for thread in look.threads} if look else set()
     for thread in look.threads if look else ():
         python = by_tid.pop(thread.tid, None)
         wait = interpret(thread, compat=look.compat if look else False)
-        rows.append(_row(before.pid, thread, python, wait, dump, held))
+        row = _row(before.pid, thread, python, wait, dump, held)
+        owner = memory.owner_of_wait(thread, tids) if wait.kind == "futex" else None
+        if owner is not None:
+            words = f"waiting for a mutex (a lock) that thread {owner} owns"
+            row.update(wait=words + _limit(wait), waits_for="lock", idle=False, lock=True)
+        rows.append(row)
     # Without /proc, or for a thread that ended between the two looks, there are only frames.
     for one in dump.threads:
         if look is None or (one.tid is None and not by_tid):

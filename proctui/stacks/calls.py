@@ -21,6 +21,7 @@ FUTEX_WAIT, FUTEX_LOCK_PI, FUTEX_LOCK_PI2 = 0, 6, 13
 TIMER_ABSTIME = 1
 CLONE_VFORK = 0x4000
 P_PID, P_PIDFD = 1, 3
+_TELLING_IN_D = frozenset({"vfork", "clone", "clone3", "flock", "fcntl"})
 _Handler = Callable[[ThreadLook, tuple[int, ...]], Wait]
 
 _STATES = {
@@ -48,8 +49,9 @@ def interpret(thread: ThreadLook, *, compat: bool = False) -> Wait:
     name = None if call is None or compat else syscalls.name_of(call.number)
     if call is None or name is None:
         return _unnamed(thread)
-    if state == "D" and name not in ("vfork", "clone", "clone3"):
-        return Wait("disk", f"{_STATES['D']} in {name}{in_kernel(thread)}")
+    if state == "D" and name not in _TELLING_IN_D:
+        shown = "sleep" if name == "clock_nanosleep" else name
+        return Wait("disk", f"{_STATES['D']} in {shown}{in_kernel(thread)}")
     handler = _HANDLERS.get(name)
     if handler is None:
         return Wait("unknown", f"in {name}{in_kernel(thread)}")

@@ -10,14 +10,25 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from proctui.stacks import kernel
+from proctui.stacks.kernel import ThreadLook
 
-__all__ = ["Mapping", "mapping_at", "mappings", "mutex_owner", "sharers"]
+__all__ = [
+    "Mapping",
+    "mapping_at",
+    "mappings",
+    "mutex_owner",
+    "owner_of_wait",
+    "pi_owner",
+    "sharers",
+]
 
 _MUTEX = struct.Struct("<iIiIi")
 _MUTEX_KINDS = 0x1FF
 """PTHREAD_MUTEX_*_NP types and flag bits of glibc's ``__kind`` (pthreadP.h)."""
 _CONTENDED = 2
 FUTEX_TID_MASK = 0x3FFFFFFF
+FUTEX_COMMANDS = 0x7F
+FUTEX_WAIT = 0
 
 
 class Mapping(NamedTuple):
@@ -78,6 +89,17 @@ def mutex_owner(pid: int, address: int, tids: Iterable[int]) -> int | None:
     if word != _CONTENDED or not 1 <= users < 1 << 20 or kind & ~_MUTEX_KINDS or count > 1 << 20:
         return None
     return owner if owner in set(tids) else None
+
+
+def owner_of_wait(thread: ThreadLook, tids: Iterable[int]) -> int | None:
+    """The owner of the mutex a thread waits for in a plain ``FUTEX_WAIT``; ``None`` for any other.
+
+    Condition variables and semaphores wait with a bitset, and would be misread.
+    """
+    call = thread.call
+    if call is None or len(call.args) < 2 or call.args[1] & FUTEX_COMMANDS != FUTEX_WAIT:
+        return None
+    return mutex_owner(thread.pid, call.args[0], tids)
 
 
 def pi_owner(pid: int, address: int) -> int | None:

@@ -36,11 +36,7 @@ class StackTrace(dict[str, Any]):
 
     def _waits_for_lock(self) -> bool:
         results = [self, *self.get("processes", ())]
-        return any(
-            _LOCK.search(thread.get("wait") or "")
-            for result in results
-            for thread in result.get("threads", ())
-        )
+        return any(thread.get("lock") for result in results for thread in result.get("threads", ()))
 
 
 def thread_title(thread: Mapping[str, Any]) -> str:
@@ -71,7 +67,7 @@ def _frames(thread: Mapping[str, Any]) -> list[str]:
     Library frames with "lock" in their name are folded where no lock is
     waited for: the text is searched for that word.
     """
-    hide = not _LOCK.search(thread.get("wait") or "")
+    hide = not thread.get("lock")
     user = innermost_user(thread["frames"])
     lines: list[str] = []
     folded = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proctui.errors import check_pid
-from proctui.stacks import kernel
+from proctui.stacks import kernel, memory
 from proctui.stacks.calls import Wait, interpret
 from proctui.stacks.descriptors import Holders
 from proctui.stacks.sockets import SocketTable
@@ -26,6 +26,10 @@ def describe(pid: int, tid: int | None = None, holders: Holders | None = None) -
     thread = kernel.look_thread(pid, tid or pid, gated=not kernel.glance(pid).kernel)
     compat = thread.call is not None and kernel.word_size(pid) == 4
     wait = interpret(thread, compat=compat)
+    if wait.kind == "futex" and not wait.timed:
+        owner = memory.owner_of_wait(thread, kernel.thread_ids(pid))
+        if owner is not None:
+            return f"waiting for a mutex (a lock) that thread {owner} owns"
     more = partners(wait, holders)
     return f"{wait.words}, {more}" if more else wait.words
 

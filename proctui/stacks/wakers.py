@@ -102,9 +102,8 @@ class WakerFinder:
         tids = [t.tid for t in self.world.threads(pid)]
         call = self.thread.call
         private = call is not None and bool(call.args[1] & FUTEX_PRIVATE)
-        plain = call is not None and not call.args[1] & 0x7F
-        if plain and (owner := memory.mutex_owner(pid, address, tids)) is not None:
-            self.owner = owner
+        self.owner = memory.owner_of_wait(self.thread, tids)
+        if self.owner is not None:
             return
         if not private:
             where = memory.mapping_at(pid, address)

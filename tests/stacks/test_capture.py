@@ -85,6 +85,17 @@ def test_a_function_named_after_locks_is_no_lock() -> None:
         assert "lock" not in found
 
 
+def test_a_native_mutex_is_a_lock_with_its_owner() -> None:
+    with cast("native_mutex") as actors:
+        pid = actors["native_mutex"].pid
+        wait_for(lambda: "lock" in stacks.capture(pid))
+        main, *others = stacks.capture(pid)["threads"]
+        assert not main["lock"]
+        for one, other in (others, reversed(others)):
+            words = f"waiting for a mutex (a lock) that thread {other['tid']} owns"
+            assert one["wait"] == words == stacks.describe(pid, one["tid"])
+
+
 def test_a_busy_thread_holds_the_gil() -> None:
     with cast("busy_loop") as actors:
         wait_for(lambda: "busy_loop" in stacks.capture(actors["busy_loop"].pid))
