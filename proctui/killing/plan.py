@@ -43,8 +43,8 @@ Key = tuple[str, int, str, int | None]
 
 _WHY_NOT = {
     Role.SELF: "this is proctui itself",
-    Role.ANCESTOR: "it is an ancestor of proctui or of what controls a session",
-    Role.PROTECTED: "it is protected",
+    Role.ANCESTOR: "an ancestor of proctui or of what controls a session",
+    Role.PROTECTED: "protected",
     Role.BASELINE: "it was there before the session began",
     Role.UNKNOWN: "nothing shows that the session started it",
 }
@@ -124,8 +124,11 @@ def objection(
 ) -> str | None:
     """Why a process with this verdict may not be signalled; ``None`` where it may."""
     if verdict.role is not Role.SPAWNED:
-        why = _WHY_NOT[verdict.role]
-        return f"{why}: {verdict.evidence[0]}" if verdict.evidence else why
+        if not verdict.evidence:
+            return _WHY_NOT[verdict.role]
+        if verdict.role is Role.PROTECTED and not verdict.evidence[0].startswith("protected"):
+            return f"protected: {verdict.evidence[0]}"
+        return verdict.evidence[0]
     if verdict.certainty is not Certainty.CERTAIN and identity.key not in likely_ok:
         return "it is only likely the session's: name this very process and confirm it" + (
             f" ({verdict.evidence[0]})" if verdict.evidence else ""
@@ -243,6 +246,7 @@ def _assemble(
     others: Mapping[int, str] | None = None,
 ) -> Plan:
     named_pids = dict.fromkeys(proc.pid for proc in named)
+    confirmed = frozenset(likely_ok) & {proc.identity.key for proc in named}
     why: dict[int, str] = {**dict.fromkeys(named_pids, "named"), **(others or {})}
     if scope == "tree":
         for root in named_pids:
@@ -263,7 +267,7 @@ def _assemble(
         no = objection(
             verdict,
             proc.identity,
-            likely_ok=likely_ok if pid in named_pids else (),
+            likely_ok=confirmed,
         )
         if no is None and pgids and proc.pgid <= 1:
             no = "its process group can't be seen from here"
@@ -290,7 +294,7 @@ def _assemble(
         targets=tuple(targets),
         refused=tuple(refused),
         named=tuple(proc.identity for proc in named),
-        likely_ok=frozenset(likely_ok),
+        likely_ok=confirmed,
         pgids=tuple(pgids),
         session_id=session_id,
         directory=None if view.session is None else view.session.directory,

@@ -210,12 +210,14 @@ quick = settings(
 
 
 def plan_of(world: World, pids: list[int], scope: Scope, confirm: bool) -> Plan | None:
+    # Confirming everybody is no confirmation but of those that are named.
+    everybody = frozenset(row.identity.key for row in world.procs.values())
     if confirm:
         world.likely_ok = frozenset(
             world.procs[pid].identity.key for pid in pids if pid in world.procs
         )
     try:
-        return make_plan(world.look, pids, scope=scope, likely_ok=world.likely_ok)
+        return make_plan(world.look, pids, scope=scope, likely_ok=everybody if confirm else ())
     except NoSuchProcess:
         return None
 
