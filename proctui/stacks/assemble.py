@@ -82,6 +82,9 @@ def _threads(
         if owner is not None:
             words = f"waiting for a mutex (a lock) that thread {owner} owns"
             row.update(wait=words + _limit(wait), waits_for="lock", idle=False, lock=True)
+        joined = memory.joined_thread(thread, tids) if wait.kind == "futex" else None
+        if joined is not None:
+            row.update(wait=f"waiting for thread {joined} to end{_limit(wait)}", waits_for="join")
         rows.append(row)
     # Without /proc, or for a thread that ended between the two looks, there are only frames.
     for one in dump.threads:

@@ -89,6 +89,10 @@ class WaitGraph:
             wakers.add(finder.owner)
             why = f"waits for a mutex that thread {finder.owner} owns"
             edges.append(Edge(thread.pid, thread.tid, thread.pid, finder.owner, why))
+        if finder.joined is not None:
+            wakers.add(finder.joined)
+            why = f"waits for thread {finder.joined} to end"
+            edges.append(Edge(thread.pid, thread.tid, thread.pid, finder.joined, why))
         node = Node(
             thread,
             wait,

@@ -14,6 +14,7 @@ from proctui.stacks.kernel import ThreadLook
 
 __all__ = [
     "Mapping",
+    "joined_thread",
     "mapping_at",
     "mappings",
     "mutex_owner",
@@ -29,6 +30,7 @@ _CONTENDED = 2
 FUTEX_TID_MASK = 0x3FFFFFFF
 FUTEX_COMMANDS = 0x7F
 FUTEX_WAIT = 0
+FUTEX_WAIT_BITSET = 9
 
 
 class Mapping(NamedTuple):
@@ -100,6 +102,18 @@ def owner_of_wait(thread: ThreadLook, tids: Iterable[int]) -> int | None:
     if call is None or len(call.args) < 2 or call.args[1] & FUTEX_COMMANDS != FUTEX_WAIT:
         return None
     return mutex_owner(thread.pid, call.args[0], tids)
+
+
+def joined_thread(thread: ThreadLook, tids: Iterable[int]) -> int | None:
+    """The thread that ``pthread_join`` waits for, ``None`` where it is another wait.
+
+    glibc waits, shared and with a bitset, on the word that the kernel clears
+    when the thread ends: it holds the thread's id (set_tid_address(2)).
+    """
+    call = thread.call
+    if call is None or len(call.args) < 3 or call.args[1] & 0xFF != FUTEX_WAIT_BITSET:
+        return None
+    return call.args[2] if call.args[2] in set(tids) - {thread.tid} else None
 
 
 def pi_owner(pid: int, address: int) -> int | None:

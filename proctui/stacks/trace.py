@@ -57,6 +57,8 @@ def thread_title(thread: Mapping[str, Any]) -> str:
 
 def frame_text(frame: Mapping[str, Any]) -> str:
     """``work (pkg/mod.py:12)``."""
+    if frame.get("kind") == "kernel":
+        return f"{frame['function']} (kernel)"
     line = f":{frame['line']}" if frame.get("line") else ""
     return f"{frame['function']} ({short_file(frame.get('file'))}{line})"
 

@@ -38,6 +38,7 @@ class WakerFinder:
         self.wait = wait
         self.processes: dict[int, str] = {}
         self.owner: int | None = None
+        self.joined: int | None = None
         self.outside: list[str] = []
         self.doubts: list[str] = []
         self.others: str | None = None
@@ -104,6 +105,9 @@ class WakerFinder:
         private = call is not None and bool(call.args[1] & FUTEX_PRIVATE)
         self.owner = memory.owner_of_wait(self.thread, tids)
         if self.owner is not None:
+            return
+        self.joined = memory.joined_thread(self.thread, tids)
+        if self.joined is not None:
             return
         if not private:
             where = memory.mapping_at(pid, address)
