@@ -24,8 +24,8 @@ __all__ = ["DUMP_TIMEOUT", "capture", "capture_many"]
 
 DUMP_TIMEOUT = 20.0
 """Seconds one tool may take; a dump normally takes 0.03."""
-_ATTEMPTS = 3
-"""A look at a running interpreter may meet it mid-change; the next one will not."""
+_ATTEMPTS = 8
+"""A look at eight busy threads meets them mid-change a third of the time: measured 3 of 60 with 3."""
 
 
 def capture(
