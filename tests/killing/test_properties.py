@@ -291,3 +291,25 @@ def test_one_refused_named_or_grouped_process_stops_everything(
         groups = {world.procs[pid].pgid for pid in pids}
         members = {pid for pid, row in world.procs.items() if row.pgid in groups}
         assert members == {one.pid for one in plan.targets} and not groups & {0, 1}
+
+
+@pytest.mark.parametrize("pgid", [0, 1])
+def test_a_group_that_cannot_be_seen_is_refused(pgid: int) -> None:
+    """Kernel threads and processes of other pid namespaces stand in group 0."""
+    spawned = Verdict(Role.SPAWNED, Certainty.CERTAIN, ("made up",))
+    world = World({5: proc(5, 1, pgid=pgid)}, {5: spawned})
+    plan = make_plan(world.look, [5], scope="group")
+    assert plan.targets == () and "can't be seen" in (plan.stopped or "")
+    assert make_plan(world.look, [5]).targets
+
+
+def test_confirming_somebody_who_is_not_named_confirms_nobody() -> None:
+    likely = Verdict(Role.SPAWNED, Certainty.LIKELY, ("made up",))
+    sure = Verdict(Role.SPAWNED, Certainty.CERTAIN, ("made up",))
+    world = World({5: proc(5, 1), 6: proc(6, 5)}, {5: sure, 6: likely})
+    everybody = frozenset(row.identity.key for row in world.procs.values())
+    plan = make_plan(world.look, [5], scope="tree", likely_ok=everybody)
+    assert [one.pid for one in plan.targets] == [5]
+    assert [one.pid for one in plan.refused] == [6]
+    assert [one.pid for one in make_plan(world.look, [6], likely_ok=everybody).targets] == [6]
+    assert make_plan(world.look, [6]).stopped
