@@ -220,7 +220,6 @@ class SessionWriter:
         self._stale = True
         self._written = 0
         self._published: dict[str, Published] = {}
-        self._baseline: list[Any] | None = None
         self.baseline: Baseline | None = None
         """What was recorded by :meth:`write_baseline`."""
         self.trouble: str | None = None
@@ -253,8 +252,8 @@ class SessionWriter:
         _HELD[self._session.id] = self
         self._stale = True
         self.update(runner=kernel.own(), **fields)
-        if self._baseline is not None:
-            self._part("baseline").put(self._baseline)
+        if self.baseline is not None:
+            self._part("baseline").put(self.baseline.to_rows())
         self.flush()
 
     def detach(self) -> None:
@@ -288,12 +287,11 @@ class SessionWriter:
         """Record the baseline: in memory first, then in ``baseline.jsonl``."""
         if not self.owned:
             return
-        self.baseline, self._baseline = baseline, baseline.to_rows()
-        self._part("baseline").put(self._baseline)
+        self.baseline = baseline
+        rows = baseline.to_rows()
+        self._part("baseline").put(rows)
         with self._writing():
-            files.write_atomic(
-                self._directory, "baseline.jsonl", _rows(self._baseline), sync=self._sync
-            )
+            files.write_atomic(self._directory, "baseline.jsonl", _rows(rows), sync=self._sync)
         self.update(baseline=baseline.span)
 
     def record_spawned(
@@ -339,8 +337,9 @@ class SessionWriter:
         files.write_atomic(self._directory, "spawned.jsonl", data)
         self._written = len(data)
         if self.trouble:
-            if self._baseline is not None:
-                files.write_atomic(self._directory, "baseline.jsonl", _rows(self._baseline))
+            if self.baseline is not None:
+                rows = _rows(self.baseline.to_rows())
+                files.write_atomic(self._directory, "baseline.jsonl", rows)
             fresh = files.open_locked_replacement(
                 self._directory, "session.json", _dump(self._session), lock=True, sync=self._sync
             )

@@ -66,7 +66,10 @@ class Arrangement:
 
 
 def seclude() -> None:
-    """Leave the caller's session and terminal: nothing typed or closed there reaches us."""
+    """Leave the caller's session and terminal: nothing typed or closed there reaches us.
+
+    What is forked afterwards inherits the ignored signals.
+    """
     os.setsid()
     for name in _IGNORED:
         signal.signal(getattr(signal, name), signal.SIG_IGN)

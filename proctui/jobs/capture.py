@@ -21,6 +21,7 @@ import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from proctui.jobs.libc import LIBC
 from proctui.jobs.wire import Page
 
 __all__ = ["LAG", "Sink", "Store", "in_memory", "widen"]
@@ -41,7 +42,7 @@ def in_memory(directory_fd: int) -> bool:
     """Whether the directory lies on tmpfs: output kept there eats memory."""
     buffer = ctypes.create_string_buffer(256)
     try:
-        if ctypes.CDLL(None).fstatfs(directory_fd, buffer) != 0:
+        if LIBC.fstatfs(directory_fd, buffer) != 0:
             return False
     except (OSError, AttributeError):
         return False

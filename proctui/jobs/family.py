@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from proctui.jobs.libc import LIBC
 from proctui.machine import stat
 from proctui.text import decode
 
@@ -38,10 +39,8 @@ class Member(NamedTuple):
 
 def become_subreaper() -> bool:
     """Make orphaned descendants our children; False where the system has no such thing."""
-    import ctypes
-
     try:
-        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+        return bool(LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
     except (OSError, AttributeError):
         return False
 

@@ -69,7 +69,7 @@ def _run(means: Arrangement) -> NoReturn:
     status = _CRASHED
     try:
         gc.enable()
-        seclude()
+        os.setsid()
         family.become_subreaper()
         short = means.writer.session.id[:8]
         rename("proctui-runner", f"proctui: runner of session {short}")

@@ -16,6 +16,7 @@ import termios
 from dataclasses import dataclass, field
 
 from proctui.jobs.capture import widen
+from proctui.jobs.libc import LIBC
 from proctui.jobs.options import Options
 from proctui.jobs.start import Stdio
 
@@ -72,7 +73,7 @@ def same_file(one: int, two: int) -> bool:
     number = _SYS_KCMP.get(os.uname().machine)
     if number is not None and sys.platform == "linux":
         own = os.getpid()
-        answer = ctypes.CDLL(None, use_errno=True).syscall(
+        answer = LIBC.syscall(
             ctypes.c_long(number), own, own, _KCMP_FILE, ctypes.c_ulong(one), ctypes.c_ulong(two)
         )
         if answer >= 0:

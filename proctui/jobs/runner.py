@@ -33,6 +33,8 @@ __all__ = ["Runner"]
 
 TICK = 1.0
 _IN_MEMORY = "the state directory lies in memory (tmpfs): at most 64 MB of output are kept"
+_BATCH = 8
+"""Chunks of one stream that are moved before anybody else has his turn."""
 _SETTLE = 0.1
 """Seconds that what ends together with the job's leader gets before it is called a stray."""
 
@@ -206,11 +208,14 @@ class Runner(Loop):
             self.after("lag", 0.2, lambda: None)
 
     def _pump(self, sink: Sink) -> None:
-        moved = sink.pump()
-        if moved is None:
-            self.forget(sink.source)
-            sink.close()
-        self._tell_front()
+        for _ in range(_BATCH):
+            moved = sink.pump()
+            if moved is None:
+                self.forget(sink.source)
+                sink.close()
+            self._tell_front()
+            if not moved or moved < capture.CHUNK // 16 or sink.held_back():
+                break
 
     def _tell_front(self) -> None:
         if self.page.words[Page.ASLEEP]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import ctypes
 import os
 
+from proctui.jobs.libc import LIBC
+
 __all__ = ["rename"]
 
 _PR_SET_NAME = 15
@@ -24,8 +26,7 @@ def rename(name: str, title: str) -> None:
     name changes, or nothing at all: a courtesy, no promise.
     """
     try:
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]), 0, 0, 0)
+        LIBC.prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]), 0, 0, 0)
         start, end = _argument_area()
     except (OSError, ValueError, IndexError, AttributeError):
         return
