@@ -212,6 +212,19 @@ class Follower:
         """The last line as far as it is written."""
         return self._current.pending
 
+    @property
+    def lag(self) -> int:
+        """Bytes of the current file that are still to be read."""
+        return max(0, os.fstat(self._current.fd).st_size - self._current.offset)
+
+    def skip_to_end(self) -> None:
+        """Leave out what has not been read of the current file, but for its last line."""
+        current = self._current
+        size = os.fstat(current.fd).st_size
+        current.offset = last_lines_start(current.fd, 1, size, current.offset)
+        current.pending, current.skipping = b"", False
+        current.mark = mark(current.fd, current.offset)
+
     def poll(self, most: int = 4 << 20) -> list[Batch]:
         """What is new since the last call, in order."""
         batches = self._poll_retired()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from proctui.logs.entries import Entry
 from proctui.logs.helper import PatternHelper
 from proctui.logs.loading import Filters, judge, lines_of
 
-__all__ = ["Events", "Inlet", "Marker"]
+__all__ = ["Events", "Inlet", "Marker", "boundary"]
 
 _BATCH: Final = 2000
 _MOST_WAITING: Final = 40_000
@@ -99,6 +100,12 @@ class Inlet:
     def take(self) -> list[Entry]:
         ready, self.ready = self.ready, []
         return ready
+
+
+def boundary(source: int, generation: int, name: str, kind: str) -> Entry:
+    """The line between what a log held before it was ``rotated`` or ``truncated`` and after."""
+    text = f"── {name} was {kind} ──".encode("utf-8", "replace")
+    return Entry(source, generation, 0, 0, [text], levels.UNKNOWN, time.time(), 0, "mark")
 
 
 class Events:

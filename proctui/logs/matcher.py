@@ -16,11 +16,6 @@ from typing import Any, Final
 
 from proctui.logs.regex import check, line_safe, literals
 
-try:
-    import re2
-except ImportError:
-    re2 = None
-
 __all__ = ["LINE_CAP", "Matcher"]
 
 LINE_CAP: Final = 16384
@@ -31,6 +26,15 @@ Lines = list[tuple[int, int]]
 
 _FOLDS = {"k": (b"\xe2\x84\xaa",), "s": (b"\xc5\xbf",), "i": (b"\xc4\xb0", b"\xc4\xb1")}
 """UTF-8 of the characters beyond ASCII that ``re`` takes for an ASCII letter."""
+
+
+def load_re2() -> Any:
+    """The RE2 module, ``None`` where it is not installed; loaded only when it is of use."""
+    try:
+        import re2
+    except ImportError:
+        return None
+    return re2
 
 
 class Matcher:
@@ -85,9 +89,10 @@ class Matcher:
                     ascii_too = True
                 except re.error:
                     ascii_too = False
-        if self.engine == "literal" or not use_re2 or re2 is None:
+        if self.engine == "literal" or not use_re2 or not (ascii_too or safe.plain):
             return
-        if not (ascii_too or safe.plain):
+        re2 = load_re2()
+        if re2 is None:
             return
         options = re2.Options()
         options.log_errors = False

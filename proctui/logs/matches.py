@@ -64,6 +64,7 @@ def _blocks(
             for answer in grep_part(log.fd, begin, log.end, matcher, invert, guard(False)):
                 if answer[0] == "bytes":
                     yield answer[1]
+            _check_whole(log)
             return
         parts = cut_parts(log, begin, None, _PART)
         tasks = [
@@ -83,8 +84,12 @@ def _blocks(
 
         answers = run_tasks(tasks, log.fd, max(1, workers), None if matcher.dangerous else here)
         yield from _in_order(answers, len(parts))
-        if log.cut is not None:
-            raise BadArgument(f"{log.path}: {log.cut}")
+        _check_whole(log)
+
+
+def _check_whole(log: OpenLog) -> None:
+    if log.cut is not None:
+        raise BadArgument(f"{log.path}: {log.cut}: only what comes before was searched")
 
 
 def _in_order(answers: Iterator[tuple[int, tuple[Any, ...]]], parts: int) -> Iterator[bytes]:

@@ -8,14 +8,10 @@ behind it deals with one thing: a descriptor, a beginning and an end.
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import errno
-import lzma
 import os
 import stat
-import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,11 +22,6 @@ from proctui.text import sanitize
 __all__ = ["OpenLog", "check_path", "file_error", "open_log", "open_regular"]
 
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
-_DECODERS: Final[dict[str, Callable[[], Any]]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=31),
-    "bzip2": bz2.BZ2Decompressor,
-    "xz": lzma.LZMADecompressor,
-}
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK: Final = 1 << 20
 _PACKED: Final = 1 << 16
@@ -174,6 +165,8 @@ def _wide_encoding(head: bytes) -> str | None:
 
 def _spool(log: OpenLog, blocks: Iterator[bytes]) -> None:
     """Replace the descriptor by an unnamed file that holds ``blocks``."""
+    import tempfile
+
     directory = next((place for place in ("/var/tmp",) if os.access(place, os.W_OK)), None)
     with tempfile.TemporaryFile(dir=directory, buffering=0) as spool:
         total = 0
@@ -210,11 +203,27 @@ def _forward_blocks(fd: int) -> Iterator[bytes]:
         return
 
 
+def _decoders(kind: str) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+    """What makes a decoder, and what it raises on damage."""
+    if kind == "gzip":
+        import zlib
+
+        return lambda: zlib.decompressobj(wbits=31), (zlib.error,)
+    if kind == "bzip2":
+        import bz2
+
+        return bz2.BZ2Decompressor, (OSError, EOFError)
+    import lzma
+
+    return lzma.LZMADecompressor, (lzma.LZMAError, EOFError)
+
+
 def _unpacked(log: OpenLog, kind: str) -> Iterator[bytes]:
     """All members of an archive; of a damaged one what comes before the damage."""
     log.warnings.append(f"{kind}: bytes are counted in the decompressed text")
     os.lseek(log.fd, 0, os.SEEK_SET)
-    decoder = _DECODERS[kind]()
+    make, damages = _decoders(kind)
+    decoder = make()
     raw = b""
     begun = False
     while True:
@@ -227,10 +236,10 @@ def _unpacked(log: OpenLog, kind: str) -> Iterator[bytes]:
             raw = raw.lstrip(b"\0")
             if not raw:
                 continue
-            decoder, begun = _DECODERS[kind](), False
+            decoder, begun = make(), False
         try:
             text = decoder.decompress(raw)
-        except (zlib.error, lzma.LZMAError, OSError, EOFError):
+        except damages:
             _damaged(log, kind)
             return
         begun = True

@@ -17,7 +17,7 @@ from proctui.errors import ProctuiError
 from proctui.logs import levels
 from proctui.logs.entries import Entry
 from proctui.logs.helper import PatternHelper
-from proctui.logs.live import Events, Inlet, Marker
+from proctui.logs.live import Events, Inlet, Marker, boundary
 from proctui.logs.loading import Filters, Loader
 from proctui.logs.regex import check
 from proctui.logs.rows import Row, row_of
@@ -29,6 +29,8 @@ __all__ = ["Change", "Filters", "LogModel", "Row"]
 
 _MAX_ROWS: Final = 20_000
 _FIRST: Final = 300
+_TOO_FAR: Final = 4 << 20
+"""Bytes by which the window may lag behind a flood before it goes to the end at once."""
 _STEPS: Final = 320
 """Steps back that a poll takes even if it is late: the first screen comes at once."""
 
@@ -75,11 +77,12 @@ class LogModel:
 
     def row(self, index: int) -> Row:
         """One row, as harmless text with named spans."""
-        if index >= len(self.window.rows):
+        if index < len(self.window.rows):
+            entry, line = self.window.rows[index]
+        else:
             source, raw = self._partial()[index - len(self.window.rows)]
             entry = Entry(source.number, source.latest, 0, 0, [raw], levels.UNKNOWN, None)
-            return row_of(entry, 0, self._label(entry))
-        entry, line = self.window.rows[index]
+            line = 0
         return row_of(entry, line, self._label(entry))
 
     def entry(self, index: int) -> Entry | None:
@@ -197,6 +200,7 @@ class LogModel:
         """Empty the window and fill it again, at the end or around ``anchor``."""
         self.helper.cancel()
         self.window.clear()
+        self.window.begin(reset=True)
         self._fresh, self.wanted = True, _FIRST
         self._search.stop()
         self.marker = None
@@ -232,25 +236,24 @@ class LogModel:
         deadline = time.monotonic() + budget
         window = self.window
         window.begin(reset=self._fresh)
-        self._fresh = False
         self._answers()
         self._take_live(deadline)
         self._take_older(deadline)
         self._take_newer()
         self._trim()
         jump = self._search.go_on()
-        note = "; ".join(self.notes)
-        self.notes.clear()
-        return window.change(jump, note)
+        self._fresh = False
+        notes, self.notes = self.notes, []
+        return window.change(jump, "; ".join(notes))
 
     def _answers(self) -> None:
         for answer in self.helper.poll():
             if answer[0] == "stopped":
                 self._stop_pattern()
                 return
-            if self._inlet.answer(answer) or any(one.answer(answer) for one in self.loaders):
+            if self._inlet.answer(answer) or self._search.answer(answer):
                 continue
-            if self._search.answer(answer):
+            if any(one.answer(answer) for one in self.loaders):
                 continue
             if self.marker is not None and self.marker.answer(answer):
                 self.window.changed = True
@@ -267,9 +270,13 @@ class LogModel:
         self.restart()
 
     def _take_live(self, deadline: float) -> None:
+        if not self.filters.active and (self.following or not self.at_end):
+            hurried = [source.hurry(_TOO_FAR) for source in self.sources]
+            if any(hurried) and self.at_end:
+                self.restart()
         for source in self.sources:
             while True:
-                for one in source.poll(1 << 18):
+                for one in source.poll(1 << 16):
                     if not isinstance(one, Entry):
                         self._mark(source, one.kind, one.note)
                     elif self.at_end:
@@ -305,20 +312,7 @@ class LogModel:
         if kind == "note":
             self.notes.append(note)
         elif self.at_end:
-            text = f"── {source.name} was {kind} ──".encode()
-            self._inlet.feed(
-                Entry(
-                    source.number,
-                    source.latest,
-                    0,
-                    0,
-                    [text],
-                    levels.UNKNOWN,
-                    time.time(),
-                    0,
-                    "mark",
-                )
-            )
+            self._inlet.feed(boundary(source.number, source.latest, source.name, kind))
 
     def _take_older(self, deadline: float) -> None:
         """Merge what the loaders and the events hold, newest first."""

@@ -108,6 +108,14 @@ class LogSource:
                 self.tail = (self.latest, batch.offset + len(batch.data))
         return out
 
+    def hurry(self, most: int) -> bool:
+        """Go to the end if more than ``most`` bytes wait to be read; whether that was so."""
+        if self.follower.lag <= most:
+            return False
+        self.follower.skip_to_end()
+        self.tail = (self.latest, self.follower.offset)
+        return True
+
     def joins(self, last: Entry, new: Entry) -> bool:
         """Whether ``new`` continues ``last``, which came just before it in the same file."""
         return (new.generation, new.offset) == (last.generation, last.end) and continues(last, new)

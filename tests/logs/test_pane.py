@@ -370,6 +370,27 @@ def test_copies_places_histogram_and_saving(
         save(model, str(copy))
 
 
+def test_a_flood_is_left_behind_and_the_end_is_shown(
+    tmp_path: Path, opened: Callable[..., LogModel]
+) -> None:
+    log = tmp_path / "a.log"
+    numbered(log, 10)
+    model = opened(log)
+    with log.open("a") as file:
+        for n in range(150_000):
+            file.write(f"{stamp(20)} INFO app: flood {n}\n")
+    change = settle(model, lambda change: texts(model)[-1].endswith("flood 149999"))
+    assert change.reset and model.at_end and model.length() < 1000
+    model.following = False
+    with log.open("a") as file:
+        file.write(f"{stamp(21)} INFO app: after\n")
+    settle(model, lambda change: change.appended)
+    assert texts(model)[-2:] == [
+        f"{stamp(20)} INFO app: flood 149999",
+        f"{stamp(21)} INFO app: after",
+    ]
+
+
 def test_what_cannot_be_opened_is_a_problem_and_no_end(tmp_path: Path) -> None:
     model = LogModel([("none", str(tmp_path / "none")), ("dir", str(tmp_path))])
     assert len(model.problems) == 2
