@@ -124,6 +124,8 @@ def _write(place: Path, data: bytes, *, keep_open: bool) -> tuple[int, int]:
             start = _append(descriptor, data)
             name = AUDIT_FILE
             os.fsync(descriptor)
+            if start == 0:
+                os.fsync(folder)
         except OSError as error:
             if error.errno not in FULL:
                 raise

@@ -23,12 +23,14 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from proctui.awareness import protect
 from proctui.errors import ProctuiError
 from proctui.killing import signals
 from proctui.killing.signals import Pin
+
+if TYPE_CHECKING:
+    from proctui.model import Identity
 
 __all__ = ["SILENCE", "Freezer", "helper_main"]
 
@@ -52,6 +54,7 @@ class Freezer:
     def __init__(self) -> None:
         self._helper: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
+        self._shielded: Identity | None = None
         self._frozen: list[Pin] = []
 
     def __enter__(self) -> Self:
@@ -101,7 +104,9 @@ class Freezer:
         except OSError:
             ours.close()
             return False
-        protect.add_helper(self._helper.pid)
+        from proctui.awareness import protect
+
+        self._shielded = protect.add_helper(self._helper.pid)
         ours.settimeout(10.0)
         self._line = ours
         if self._acknowledged():
@@ -167,6 +172,11 @@ class Freezer:
                 helper.wait(2.0)
             except subprocess.TimeoutExpired:
                 signals.end_helper(helper, 0.0)
+        if self._shielded is not None:
+            from proctui.awareness import protect
+
+            protect.discard(self._shielded)
+            self._shielded = None
 
 
 def _batches(pins: Iterable[Pin]) -> Iterator[list[Pin]]:

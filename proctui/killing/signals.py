@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import multiprocessing.process
 import os
 import signal
 import subprocess
@@ -239,7 +238,7 @@ def end_helper(helper: Any, grace: float = 1.0) -> int | None:
     if isinstance(helper, subprocess.Popen):
         with contextlib.suppress(subprocess.TimeoutExpired):
             helper.wait(5.0)
-    elif isinstance(helper, multiprocessing.process.BaseProcess):
+    elif hasattr(helper, "join"):
         helper.join(5.0)
     return _status(helper)
 

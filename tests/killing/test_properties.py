@@ -203,7 +203,7 @@ scopes = st.sampled_from(["single", "tree", "group"])
 some_signals = st.sampled_from([signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1])
 requests = st.lists(st.sampled_from(PIDS), min_size=1, max_size=3, unique=True)
 quick = settings(
-    max_examples=250,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
