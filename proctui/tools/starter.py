@@ -74,7 +74,7 @@ def _launch(request: dict[str, Any]) -> Any:
         request["command"],
         Options(
             label=request["name"],
-            kind="mcp",
+            kind="run",
             lifetime="parent",
             pty=False,
             merge=True,
