@@ -7,155 +7,22 @@ Looking costs two system calls where nothing happened.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from proctui.errors import NotSupported
 from proctui.logs.backward import last_lines_start
+from proctui.logs.handles import BOM, Batch, OpenFile, anew, is_copy
 from proctui.logs.opening import check_path, file_error, open_regular
-from proctui.logs.rotation import FINGERPRINT, Mark, Sibling, holds, mark, open_quietly, siblings
+from proctui.logs.rotation import FINGERPRINT, Sibling, holds, mark, open_quietly, siblings
 from proctui.text import sanitize
 
 __all__ = ["Batch", "Follower"]
 
-_READ: Final = 1 << 20
-_MAX_PENDING: Final = 1 << 16
 _LINGER: Final = 15.0
 """Seconds for which a rotated file is still looked at: its writer may not have noticed yet."""
-_BOM: Final = b"\xef\xbb\xbf"
-
-
-class Batch(NamedTuple):
-    """Whole lines, or a mark between them.
-
-    ``kind``: ``lines`` (``data`` are lines, the first at byte ``offset`` of
-    the file ``inode``), ``rotated``, ``truncated`` (a new beginning follows)
-    or ``note`` (``note`` says what can't be read, and why).
-    """
-
-    kind: str
-    data: bytes = b""
-    offset: int = 0
-    inode: int = 0
-    note: str = ""
-
-
-class _Open:
-    """One file under our hand: how far it was read and the line that is not finished."""
-
-    def __init__(self, fd: int, status: os.stat_result, offset: int) -> None:
-        self.fd = fd
-        self.device, self.inode = status.st_dev, status.st_ino
-        self.offset = offset
-        self.pending = b""
-        self.skipping = False
-        self.stamp = (-1, -1)
-        self.mark: Mark = mark(fd, offset)
-        self.hole = False
-        self.last_data = time.monotonic()
-
-    def same(self, status: os.stat_result) -> bool:
-        return (status.st_dev, status.st_ino) == (self.device, self.inode)
-
-    def take(self, data: bytes) -> Batch | None:
-        """Bytes from ``offset`` on: the whole lines among them."""
-        start = self.offset - len(self.pending)
-        self.offset += len(data)
-        head, tail = self.mark.head, self.mark.tail
-        self.mark = Mark(
-            self.offset,
-            head if len(head) >= FINGERPRINT else (head + data[:FINGERPRINT])[:FINGERPRINT],
-            (tail + data[-FINGERPRINT:])[-FINGERPRINT:],
-        )
-        if self.hole:
-            start += len(data)
-            data = data.lstrip(b"\0")
-            start -= len(data)
-            if not data:
-                return None
-            self.hole = False
-        if self.skipping:
-            cut = data.find(b"\n") + 1
-            if not cut:
-                return None
-            self.skipping = False
-            start = self.offset - len(data) + cut
-            data = data[cut:]
-        if start == 0 and not self.pending and data.startswith(_BOM):
-            start, data = len(_BOM), data[len(_BOM) :]
-        data = self.pending + data
-        cut = data.rfind(b"\n") + 1
-        self.pending = data[cut:]
-        lines = data[:cut]
-        if len(self.pending) > _MAX_PENDING:
-            lines += self.pending[:_MAX_PENDING] + b"\n"
-            self.pending = b""
-            self.skipping = True
-        return Batch("lines", lines, start, self.inode) if lines else None
-
-    def finish(self) -> Batch | None:
-        """The unfinished last line, as a line of its own."""
-        if not self.pending:
-            return None
-        rest, self.pending = self.pending, b""
-        return Batch("lines", rest + b"\n", self.offset - len(rest), self.inode)
-
-    def read(self, most: int) -> tuple[list[Batch], int]:
-        """Up to ``most`` new bytes: (batches, how many bytes there were)."""
-        batches: list[Batch] = []
-        total = 0
-        while total < most:
-            data = os.pread(self.fd, min(_READ, most - total), self.offset)
-            if not data:
-                break
-            if not holds(self.fd, self.mark):
-                # Truncated while we read: these bytes are of another beginning.
-                self.stamp = (-1, -1)
-                break
-            total += len(data)
-            batch = self.take(data)
-            if batch is not None:
-                batches.append(batch)
-        if total:
-            self.last_data = time.monotonic()
-        return batches, total
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-def _anew(old: _Open, status: os.stat_result) -> _Open:
-    """The same file from its new beginning.
-
-    A writer without O_APPEND goes on at its old offset and leaves a hole of
-    NULs before it, which is passed over.
-    """
-    fd = os.dup(old.fd)
-    old.close()
-    begin = 0
-    with contextlib.suppress(OSError):
-        begin = os.lseek(fd, 0, os.SEEK_DATA)
-    new = _Open(fd, status, 0)
-    new.hole = os.pread(fd, 1, 0) == b"\0"
-    if new.hole and begin:
-        new.offset = begin
-        new.mark = mark(fd, begin)
-    return new
-
-
-def _is_copy(sibling: Sibling, old: _Open) -> bool:
-    if not old.mark.offset:
-        return False
-    opened = open_quietly(sibling.path)
-    if opened is None:
-        return True
-    try:
-        return holds(opened[0], old.mark)
-    finally:
-        os.close(opened[0])
 
 
 class Follower:
@@ -181,7 +48,7 @@ class Follower:
                 f"{sanitize(self.path)} can't be followed: it is compressed or UTF-16",
                 "analyse it without --follow",
             )
-        begin = len(_BOM) if head.startswith(_BOM) else 0
+        begin = len(BOM) if head.startswith(BOM) else 0
         offset = status.st_size
         if from_start:
             offset = 0
@@ -192,8 +59,8 @@ class Follower:
             offset = last_lines_start(fd, 1, status.st_size, begin)
             if os.pread(fd, 1, status.st_size - 1) == b"\n":
                 offset = status.st_size
-        self._current = _Open(fd, status, offset)
-        self._retired: list[_Open] = []
+        self._current = OpenFile(fd, status, offset)
+        self._retired: list[OpenFile] = []
         self._known = {one.key for one in siblings(self.path)}
         self._noted = ""
         self.behind = False
@@ -251,11 +118,11 @@ class Follower:
         finished = current.finish()
         if finished is not None:
             batches.append(finished)
-        self._current = _anew(current, status)
+        self._current = anew(current, status)
         batches += self._unseen(self._current, status, copies)
         return [*batches, Batch("truncated", inode=status.st_ino)]
 
-    def _rest_of_copy(self, current: _Open) -> tuple[list[Batch], list[int]]:
+    def _rest_of_copy(self, current: OpenFile) -> tuple[list[Batch], list[int]]:
         """copytruncate: the lines written between our last look and the copy are in the copy.
 
         Returns them, and the inodes of all copies of what was read.
@@ -273,7 +140,7 @@ class Follower:
                 if sibling.inode == current.inode or not holds(fd, current.mark):
                     continue
                 if not copies:
-                    copy = _Open(os.dup(fd), status, current.offset)
+                    copy = OpenFile(os.dup(fd), status, current.offset)
                     copy.pending, copy.skipping = current.pending, current.skipping
                     batches, _ = copy.read(1 << 62)
                     current.pending, current.offset = copy.pending, copy.offset
@@ -283,7 +150,9 @@ class Follower:
                 os.close(fd)
         return batches, copies
 
-    def _unseen(self, current: _Open, status: os.stat_result, copies: Sequence[int]) -> list[Batch]:
+    def _unseen(
+        self, current: OpenFile, status: os.stat_result, copies: Sequence[int]
+    ) -> list[Batch]:
         """Copies that were made and truncated away before we read a byte of them."""
         head = os.pread(current.fd, FINGERPRINT, 0)
         batches: list[Batch] = []
@@ -331,26 +200,26 @@ class Follower:
             self._drop(self._retired.pop(0), batches)
         for sibling in between:
             batches += [Batch("rotated", inode=sibling.inode), *self._whole(sibling)]
-        self._current = _Open(fd, status, 0)
+        self._current = OpenFile(fd, status, 0)
         batches.append(Batch("rotated", inode=status.st_ino))
         new, total = self._current.read(most)
         self.behind = total >= most
         return batches + new
 
-    def _between(self, old: _Open, new: os.stat_result) -> list[Sibling]:
+    def _between(self, old: OpenFile, new: os.stat_result) -> list[Sibling]:
         """Files that were created *and* put aside since the last look."""
         written = os.fstat(old.fd).st_mtime_ns
         return [
             one
             for one in self._fresh(old.inode, new.st_ino)
-            if one.written >= written and not _is_copy(one, old)
+            if one.written >= written and not is_copy(one, old)
         ]
 
     def _whole(self, sibling: Sibling) -> list[Batch]:
         opened = open_quietly(sibling.path)
         if opened is None:
             return []
-        one = _Open(*opened, 0)
+        one = OpenFile(*opened, 0)
         batches, _ = one.read(1 << 62)
         rest = one.finish()
         one.close()
@@ -366,7 +235,7 @@ class Follower:
                 self._drop(old, batches)
         return batches
 
-    def _drop(self, old: _Open, batches: list[Batch]) -> None:
+    def _drop(self, old: OpenFile, batches: list[Batch]) -> None:
         rest = old.finish()
         if rest is not None:
             batches.append(rest)

@@ -43,13 +43,13 @@ def entry_text(model: LogModel, index: int) -> str:
 def editor_place(model: LogModel, index: int) -> tuple[str, int] | None:
     """(path, line from 1) of a row, for ``$EDITOR +LINE PATH``; counts the lines before it.
 
-    ``None`` for what stands in no file, or in one that was rotated away.
+    ``None`` for what stands in no file, in one that was rotated away or is compressed.
     """
     entry = model.entry(index)
     if entry is None or entry.kind != "entry":
         return None
     source = model.sources[entry.source]
-    if entry.generation != source.latest:
+    if entry.generation != source.latest or source.spool is not None:
         return None
     line = max(0, model.window.rows[index][1])
     return source.path, source.line_number((entry.generation, entry.offset)) + line

@@ -12,12 +12,13 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from proctui.errors import ProctuiError
+from proctui.errors import NotSupported, ProctuiError
 from proctui.logs.backward import line_start_before
 from proctui.logs.entries import Entry, Splitter, continues
 from proctui.logs.follow import Batch, Follower
 from proctui.logs.layout import detect
 from proctui.logs.levels import UNKNOWN
+from proctui.logs.opening import OpenLog, open_log
 from proctui.logs.rotation import open_quietly
 
 __all__ = ["LogSource", "Place", "merged_pages"]
@@ -46,7 +47,14 @@ class LogSource:
         self.number = number
         self.path = path
         self.name = name
-        self.follower = Follower(path)
+        self.spool: OpenLog | None = None
+        try:
+            self.follower = Follower(path)
+        except NotSupported:
+            # Compressed or UTF-16: a decoded copy, which nobody appends to.
+            self.spool = open_log(path)
+            self.path = f"/proc/self/fd/{self.spool.fd}"
+            self.follower = Follower(self.path)
         self.generations: dict[int, _Generation] = {}
         self.latest = 0
         self._pin()
@@ -72,12 +80,13 @@ class LogSource:
     def _splitter(self) -> Splitter:
         now = self.generations.get(self.latest)
         samples = []
+        written = time.time()
         if now is not None:
-            size = os.fstat(now.fd).st_size
+            size, written = os.fstat(now.fd).st_size, os.fstat(now.fd).st_mtime
             samples = [os.pread(now.fd, _SAMPLE, now.begin)]
             if size > 2 * _SAMPLE:
                 samples.append(os.pread(now.fd, _SAMPLE, size - _SAMPLE).split(b"\n", 1)[-1])
-        return Splitter(detect(samples, time.time()), self.number)
+        return Splitter(detect(samples, written), self.number)
 
     def poll(self, most: int) -> list[Entry | Batch]:
         """New entries, and marks (as batches) where the file was rotated or truncated."""
@@ -254,6 +263,8 @@ class LogSource:
 
     def close(self) -> None:
         self.follower.close()
+        if self.spool is not None:
+            self.spool.close()
         for one in self.generations.values():
             os.close(one.fd)
         self.generations.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -389,6 +390,21 @@ def test_a_flood_is_left_behind_and_the_end_is_shown(
         f"{stamp(20)} INFO app: flood 149999",
         f"{stamp(21)} INFO app: after",
     ]
+
+
+@pytest.mark.parametrize("encoded", [gzip.compress, lambda raw: raw.decode().encode("utf-16")])
+def test_compressed_and_wide_logs_are_shown(
+    encoded: Callable[[bytes], bytes], tmp_path: Path, opened: Callable[..., LogModel]
+) -> None:
+    log = tmp_path / "a.log"
+    numbered(log, 3000)
+    log.write_bytes(encoded(log.read_bytes()))
+    model = opened(log)
+    assert texts(model)[-1].endswith("line 2999")
+    model.set_filters(Filters(keep=(("line 7$", False),)))
+    settle(model, lambda change: model.status()["complete"])
+    assert [text.split("INFO ")[1] for text in texts(model)] == ["app: line 7"]
+    assert editor_place(model, 0) is None
 
 
 def test_what_cannot_be_opened_is_a_problem_and_no_end(tmp_path: Path) -> None:
