@@ -14,6 +14,7 @@ from textual.command import Provider
 
 from proctui import paths
 from proctui.awareness.view import View
+from proctui.text import sanitize
 from proctui.tui.background import in_thread
 from proctui.tui.cells import status_text
 from proctui.tui.feed import Feed
@@ -113,6 +114,11 @@ class ProctuiApp(App[int]):
             return "live"
         ended = status_text(status)
         return f"{ended} · orphaned" if view.job else ended
+
+    def desktop_notification(self, text: str) -> None:
+        """OSC 9, where the terminal knows it; the text is harmless already."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(f"\x1b]9;proctui: {sanitize(text)}\x07")
 
     def capture_files(self, view: View | None) -> dict[str, Path]:
         """The files that hold the job's output, by stream; empty where it is not captured."""

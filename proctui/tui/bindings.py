@@ -58,6 +58,7 @@ KEYS = (
     Key("find.filter", "backslash,f4", "filter", "Filter", "Show only what matches", 72, "lines"),
     Key("find.next", "n", "find(1)", "Next", "Next line that matches", 0, "lines"),
     Key("find.previous", "N", "find(-1)", "Previous", "The line before that matches", 0, "lines"),
+    Key("find.error", "E", "error(1)", "Next error", "The next error in the log", 66, "log"),
     Key(
         "tree.flat",
         "t,f5",
@@ -145,9 +146,9 @@ KEYS = (
         "enter",
         "inspect",
         "Inspect",
-        "Everything about the process",
+        "Everything about the process; elsewhere: open what is folded",
         90,
-        "processes",
+        "processes log stack",
     ),
     Key(
         "act.kill",
@@ -259,7 +260,7 @@ def applies(key: Key, context: Context) -> bool:
     if "process" in needs:
         return context.selected
     if key.id == "act.inspect":
-        return context.selected
+        return context.pane != "processes" or context.selected
     if key.group in ("tree", "sort", "tag"):
         return True
     return context.pane in needs
@@ -271,7 +272,8 @@ def footer_keys(context: Context) -> list[Key]:
     for key in KEYS:
         if not key.weight or not applies(key, context):
             continue
-        if "processes" in key.panes.split() and context.pane != "processes":
+        panes = key.panes.split()
+        if "processes" in panes and context.pane not in panes:
             continue
         shown.append(key)
     if context.past:

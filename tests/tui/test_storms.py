@@ -8,7 +8,6 @@ import random
 import pytest
 
 from proctui.model import Role
-from proctui.tui.ansi import line_runs, overwritten
 from proctui.tui.background import in_thread
 from proctui.tui.feed import Feed, Tick
 from proctui.tui.screens.main import MainScreen
@@ -207,40 +206,6 @@ async def test_work_beside_the_loop_gives_results_and_errors() -> None:
     assert await in_thread(lambda: 7) == 7
     with pytest.raises(ValueError, match="no"):
         await in_thread(int, "no")
-
-
-@pytest.mark.parametrize(
-    ("line", "text"),
-    [
-        ("plain", "plain"),
-        ("\x1b[31mred\x1b[0m", "red"),
-        ("\x1b]0;PWN\x07after", "after"),
-        ("\x1b[2Jcleared\x1b[1;1H", "cleared"),
-        ("10%\r50%\r100%", "100%"),
-        ("a\tb", "a       b"),
-        ("[/oops]", "[/oops]"),
-        ("\x9b31mc1\x07", "\ufffd31mc1␇"),
-        ("\u202eevil", "\ufffdevil"),
-    ],
-)
-def test_log_lines_are_made_harmless(line: str, text: str) -> None:
-    runs = line_runs(line)
-    assert "".join(text for text, _style in runs) == text
-    assert all("\x1b" not in text for text, _style in runs)
-
-
-def test_colours_of_a_log_line_are_kept() -> None:
-    assert line_runs("a \x1b[1;31mred\x1b[0m b") == (
-        ("a ", "quiet"),
-        ("red", "=bold color(1)"),
-        (" b", "quiet"),
-    )
-
-
-def test_carriage_returns_write_over() -> None:
-    assert overwritten("12345\rab") == "ab345"
-    assert overwritten("line\r") == "line"
-    assert overwritten("\r") == ""
 
 
 async def test_the_machine_without_any_session_shows_hostile_and_kernel_processes() -> None:

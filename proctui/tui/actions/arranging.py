@@ -37,9 +37,7 @@ class ArrangeActions(PaneScreen):
 
     def action_follow(self) -> None:
         if self.active == "log":
-            self.log_pane.following = not self.log_pane.following
-            if self.log_pane.following:
-                self.log_pane.move_end()
+            self.log_pane.follow(not self.log_pane.following)
             return
         self.processes.follow = not self.processes.follow
         self.processes.change()

@@ -140,7 +140,12 @@ class DebugActions(PaneScreen):
         if hung:
             proven = sum(1 for verdict in hung.values() if verdict == "deadlock-proven")
             word = f"{proven} in a proven deadlock" if proven else f"{len(hung)} suspected"
-            self.say(f"Hanging: {word}. The stack pane says why.", severity="warning")
+            self.event(f"hang verdict: {word}", "error")
+            text = f"Hanging: {word}. The stack pane says why."
+            if self.dashboard.options.config.alerts.hang:
+                self.alert(text)
+            else:
+                self.say(text, severity="warning")
 
     def _trouble(self, error: ProctuiError) -> None:
         self.stack.trouble(f"{error.message}. {error.hint or ''}".strip())

@@ -71,5 +71,6 @@ class KillActions(PaneScreen):
             self.say(f"{error.message}\n{error.hint or ''}".strip(), severity="error")
             return
         text, severity = report_text(report)
+        self.event(f"{decision.signal}: {text.splitlines()[0]}", "warning")
         self.say(text, title=f"{decision.signal} done", severity=severity)
         self.dashboard.feed.hurry()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from proctui.errors import ProctuiError
 from proctui.model import Identity
 from proctui.tui.background import in_thread
 from proctui.tui.screens.base import PaneScreen
-from proctui.tui.tail import Tail
 from proctui.tui.widgets.line_view import Runs
+from proctui.tui.widgets.log_pane import LogPane
 
 __all__ = ["LogActions"]
 
@@ -25,30 +25,27 @@ class LogActions(PaneScreen):
 
     async def follow_output(self) -> None:
         """The output worker: looks often while something is written, seldom while not."""
-        if self.log_pane.tail is None:
+        if self.log_pane.model is None:
             self.show_job_output()
         pause = QUICK
         while True:
-            grew = self.log_pane.poll() and not self.paused_output
+            grew = self.log_pane.poll()
             pause = QUICK if grew else min(SLOW, pause * 1.5)
             await asyncio.sleep(pause)
-
-    @property
-    def paused_output(self) -> bool:
-        return False
 
     def show_job_output(self) -> None:
         """Follow what the job writes, where proctui captures it."""
         files = self.dashboard.capture_files(self.live)
         if files:
-            self.log_pane.follow_files(Tail(list(files.items())), "output of the job")
+            named = [(name, str(path)) for name, path in files.items()]
+            self.log_pane.follow_files(named, "output of the job")
             return
         notes: list[Runs] = [(("The output of this job is not captured.", "quiet"),)]
         if self.live is not None and self.live.session is None:
             notes = [(("No job, so no output of one.", "quiet"),)]
         notes.append((("l", "key"), (" shows the logs of the selected process", "dim")))
         notes.append((("proctui run -- CMD", "strong"), (" captures what CMD writes", "dim")))
-        self.log_pane.follow_files(None, "", tuple(notes))
+        self.log_pane.follow_files((), "", tuple(notes))
 
     def action_logs(self) -> None:
         """Show the logs that the selected process writes."""
@@ -71,26 +68,25 @@ class LogActions(PaneScreen):
         try:
             found: Mapping[str, Any] = await in_thread(discover, identity.pid)
         except ProctuiError as error:
-            self.log_pane.follow_files(None, f"of {identity.pid}", _notes(error.message))
+            self.log_pane.follow_files((), f"of {identity.pid}", _notes(error.message))
             return
         logs = [one for one in found["logs"] if one.get("readable", True)]
-        own = set((self.dashboard.capture_files(self.live) or {}).values())
-        files = [Path(one["path"]) for one in logs if one.get("path")]
+        own = {str(path) for path in self.dashboard.capture_files(self.live).values()}
+        files = [(str(one["path"]), str(one.get("open") or one["path"])) for one in logs]
         if not files:
             notes = [str(note) for note in found.get("notes", ())]
             if self._is_the_jobs(identity):
                 self.show_job_output()
                 return
             text = notes or [f"{identity.pid} writes to no log file that could be found."]
-            self.log_pane.follow_files(None, f"of {identity.pid}", _notes(*text))
+            self.log_pane.follow_files((), f"of {identity.pid}", _notes(*text))
             return
-        if own & set(files):
+        if own & {path for path, _place in files}:
             self.show_job_output()
             return
-        names = [(path.name, path) for path in files[:8]]
-        about = f"of {identity.pid}: " + ", ".join(name for name, _path in names)
-        self.log_pane.follow_files(Tail(names), about)
-        self.log_pane.poll()
+        names = [(os.path.basename(path), place) for path, place in files[:8]]
+        about = f"of {identity.pid}: " + ", ".join(name for name, _place in names)
+        self.log_pane.follow_files(names, about)
 
     def _is_the_jobs(self, identity: Identity) -> bool:
         view = self.live
@@ -99,6 +95,13 @@ class LogActions(PaneScreen):
             and identity.pid in view.job
             and bool(self.dashboard.capture_files(view))
         )
+
+    def on_log_pane_noted(self, message: LogPane.Noted) -> None:
+        message.stop()
+        self.say(message.text, title="Log", severity="warning")
+
+    def action_error(self, step: int) -> None:
+        self.log_pane.next_error(step)
 
 
 def _notes(*texts: str) -> tuple[Runs, ...]:

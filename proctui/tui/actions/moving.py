@@ -9,6 +9,7 @@ from proctui.tui.layout import PANES
 from proctui.tui.query import parse
 from proctui.tui.screens.base import PaneScreen
 from proctui.tui.widgets.line_view import LineView
+from proctui.tui.widgets.log_pane import LogPane
 from proctui.tui.widgets.process_tree import ProcessTree
 from proctui.tui.widgets.text_pane import TextPane
 
@@ -73,13 +74,14 @@ class MoveActions(PaneScreen):
 
         def changed(text: str) -> str | None:
             self._needle = text
-            if text and not self._find(pane, text, start, 1, including=True):
+            if text and not pane.find(text, start, 1, including=True):
                 return "nothing found"
             return None
 
         def done(text: str | None) -> None:
             if text is None:
                 self._needle = ""
+                pane.unfind()
                 pane.move_to(start)
                 pane.top = top
                 pane.paint()
@@ -91,26 +93,14 @@ class MoveActions(PaneScreen):
     def action_find(self, step: int) -> None:
         if not self._needle:
             self.say("Nothing to look for yet: / searches")
-        elif not self._find(self.active_pane, self._needle, self.active_pane.cursor, step):
+        elif not self.active_pane.find(self._needle, self.active_pane.cursor, step):
             self.say(f"“{self._needle}” is nowhere here", severity="warning")
-
-    def _find(
-        self, pane: LineView, needle: str, start: int, step: int, *, including: bool = False
-    ) -> bool:
-        count = pane.length()
-        needle = needle.lower()
-        for distance in range(0 if including else 1, count + 1):
-            index = (start + step * distance) % count
-            if needle in pane.plain(index).lower():
-                pane.move_to(index)
-                return True
-        return False
 
     def action_filter(self) -> None:
         pane = self.active_pane
         if isinstance(pane, ProcessTree):
             self._filter_tree(pane)
-        elif isinstance(pane, TextPane):
+        elif isinstance(pane, TextPane | LogPane):
             self._filter_text(pane)
         self.context_changed()
 
@@ -134,7 +124,7 @@ class MoveActions(PaneScreen):
             label = "Filter:"
         self.prompt.ask(label, before.text if before else "", changed, done)
 
-    def _filter_text(self, pane: TextPane) -> None:
+    def _filter_text(self, pane: TextPane | LogPane) -> None:
         before = pane.needle
 
         def changed(text: str) -> str | None:
@@ -145,7 +135,10 @@ class MoveActions(PaneScreen):
                 pane.set_filter(before)
             self.activate(pane.id or "log")
 
-        self.prompt.ask(f"Filter {pane.id}:", before, changed, done)
+        label = f"Filter {pane.id}:"
+        if pane is self.log_pane and self.size.width >= 100:
+            label = "Filter log (error & timeout & !heartbeat):"
+        self.prompt.ask(label, before, changed, done)
 
     def action_back(self) -> None:
         """Undo one step: the prompt, the zoom, a filter, then back to the tree."""
@@ -158,7 +151,7 @@ class MoveActions(PaneScreen):
             self.action_zoom()
         elif isinstance(pane, ProcessTree) and pane.outline.options.query is not None:
             pane.set_query(None)
-        elif isinstance(pane, TextPane) and pane.needle:
+        elif isinstance(pane, TextPane | LogPane) and pane.needle:
             pane.set_filter("")
         elif self.active != "processes":
             self.activate("processes")

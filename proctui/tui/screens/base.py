@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,23 @@ class PaneScreen(Screen[None]):
 
     def visible_panes(self) -> list[str]:
         return [name for name in PANES if self.pane(name).size.height > 0]
+
+    def event(self, text: str, level: str = "info", moment: float | None = None) -> None:
+        """Something happened: it stands in the log at its time."""
+        model = self.log_pane.model
+        if model is not None:
+            if moment is None:
+                moment = time.time() if self.live is None else self.live.snapshot.wall
+            model.add_event(moment, text, level)
+
+    def alert(self, text: str) -> None:
+        """Tell it by toast, and by bell and desktop notification where that is wished."""
+        alerts = self.dashboard.options.config.alerts
+        self.say(text, title="Alert", severity="warning")
+        if alerts.bell:
+            self.app.bell()
+        if alerts.notify:
+            self.dashboard.desktop_notification(text)
 
     def say(self, message: str, *, title: str = "", severity: Any = "information") -> None:
         """A toast; text from outside is never markup."""

@@ -17,6 +17,7 @@ from proctui.tui.actions.moving import MoveActions
 from proctui.tui.actions.timing import TimeActions
 from proctui.tui.bindings import KEYS, Key, applies, to_bindings
 from proctui.tui.feed import Feed, Tick
+from proctui.tui.news import Newsroom
 from proctui.tui.trends import Trends, job_sums
 from proctui.tui.widgets.footer import KeyFooter
 from proctui.tui.widgets.header import HeaderFacts
@@ -93,6 +94,7 @@ class MainScreen(
             self.view = view
             self.show_view(view)
         self.header_line.show(self.header_facts(view))
+        self._tell_news(view)
         self._tell_end(view)
         if first:
             self.run_worker(
@@ -105,6 +107,16 @@ class MainScreen(
             self.context_changed()
             self.dashboard.settled()
 
+    def _tell_news(self, view: View) -> None:
+        """Alerts as toasts, everything as events in the log."""
+        if self._newsroom is None:
+            self._newsroom = Newsroom(self.dashboard.options.config.alerts)
+        for news in self._newsroom.take(view):
+            self.event(news.text, news.level, news.moment)
+            if news.loud:
+                self.alert(news.text)
+
+    _newsroom: Newsroom | None = None
     _slowed = 1
     _ended = False
 
@@ -187,8 +199,12 @@ class MainScreen(
         self.action_inspect()
 
     def action_inspect(self) -> None:
-        """Give the inspector the keyboard."""
-        if self.active == "processes" and self.processes.selected is not None:
+        """Give the inspector the keyboard; in the other panes open what is folded."""
+        if self.active == "log":
+            self.log_pane.toggle_fold()
+        elif self.active == "stack":
+            self.stack.toggle()
+        elif self.active == "processes" and self.processes.selected is not None:
             self.activate("inspector")
             self.inspector_shown()
 

@@ -30,7 +30,19 @@ Row = tuple[Runs, int, int]
 STYLE_NAMES = frozenset(
     (
         *("dim", "quiet", "figure", "strong", "accent", "good", "warn", "bad", "hot", "title"),
-        *("guide", "spark", "tag", "fresh", "key", "match", "link", "thumb", "share", "whole"),
+        *(
+            "guide",
+            "spark",
+            "tag",
+            "fresh",
+            "key",
+            "match",
+            "found",
+            "link",
+            "thumb",
+            "share",
+            "whole",
+        ),
         *(
             "stderr",
             "spawned",
@@ -98,8 +110,8 @@ class LineView(Widget, can_focus=True):
         """Title and note on the pane's rule; outside text in them never counts as markup."""
         if (text, note) != self._title_shown:
             self._title_shown = (text, note)
-            self.border_title = Content(text)
-            self.border_subtitle = Content(note) if note else None
+            title = Content(text)
+            self.border_title = title + Content(f"  {note}").stylize("dim") if note else title
 
     # Painting
 
@@ -243,7 +255,21 @@ class LineView(Widget, can_focus=True):
     def on_blur(self) -> None:
         self.paint()
 
-    # Moving
+    # Finding and moving
+
+    def find(self, needle: str, start: int, step: int, *, including: bool = False) -> bool:
+        """Go to the next line that holds ``needle``, whatever its case; whether there is one."""
+        count = self.length()
+        needle = needle.lower()
+        for distance in range(0 if including else 1, count + 1):
+            index = (start + step * distance) % count
+            if needle in self.plain(index).lower():
+                self.move_to(index)
+                return True
+        return False
+
+    def unfind(self) -> None:
+        """A search was undone."""
 
     def clamp(self) -> None:
         """Keep scroll position and cursor inside the lines."""

@@ -38,13 +38,19 @@ class Prompt(Horizontal):
         """Open; ``changed`` gets each text and returns what is wrong, ``done`` the last or None."""
         self._changed, self._done = changed, done
         self.query_one("#prompt-label", Label).update(Content(f" {label} "))
-        self.display = True
+        self._show(True)
         field = self.query_one(Input)
         with field.prevent(Input.Changed):
             field.value = value
         field.cursor_position = len(value)
         field.focus()
         self._note(changed(value))
+
+    def _show(self, shown: bool) -> None:
+        """Take the footer's place, or give it back: no pane moves."""
+        self.display = shown
+        for footer in self.screen.query("#footer"):
+            footer.display = not shown
 
     def _note(self, trouble: str | None) -> None:
         text = trouble or "Enter accepts · Esc undoes"
@@ -64,6 +70,6 @@ class Prompt(Horizontal):
     def finish(self, value: str | None) -> None:
         """Close; ``None`` undoes."""
         done, self._done, self._changed = self._done, None, None
-        self.display = False
+        self._show(False)
         if done is not None:
             done(value)

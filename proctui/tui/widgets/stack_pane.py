@@ -114,6 +114,17 @@ class StackPane(TextPane):
             self._opened.add((block.title, block.rows[at].runs))
         self._render_dump(keep=True)
 
+    def toggle(self) -> None:
+        """Fold what is open under the cursor, unfold what is shut."""
+        number, at = self._here()
+        if number < 0:
+            return
+        title = self.dumps[self.at].blocks[number].title
+        if at < 0 and title not in self._folded:
+            self.fold()
+        else:
+            self.unfold()
+
     def fold_all(self) -> None:
         """Fold every block to its title, or unfold all."""
         if not self.dumps:
