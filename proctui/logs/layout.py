@@ -112,6 +112,8 @@ class Layout:
             level, end = levels.field_level(line, 0, stamp.key_start)
         if level == UNKNOWN:
             level, end = levels.field_level(line, after, min(after + 160, len(line)))
+        if stamp is None and self.dated and not levels.OWN_ENTRY.match(line):
+            level = UNKNOWN
         if level != UNKNOWN and self.method == "parsed":
             sure = whole or end < len(line)
             return Verdict(True, stamp is not None, fast, sure, level, max(after, end), False)

@@ -66,6 +66,12 @@ _FIELD = re.compile(
     + _LOWER
     + rb")(?=\s|:|$)"
 )
+OWN_ENTRY: Final = re.compile(
+    rb"(?:" + _UPPER + rb"):|[\[(<](?:" + _UPPER + rb"|" + _LOWER + rb")[\])>]"
+    rb"|(?:level|lvl|severity)="
+)
+"""How an undated line must begin to be an entry of its own in a log that has timestamps."""
+
 _LETTERS = re.compile(rb"[A-Za-z]+(?=[\])>\"]?$)")
 _FIELDS_BEFORE: Final = 6
 """A level stands within the first fields; later in the line it is what the text talks about."""

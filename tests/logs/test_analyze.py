@@ -326,6 +326,24 @@ def test_keywords_where_there_are_no_fields(tmp_path: Path) -> None:
     }
 
 
+def test_undated_lines_of_a_dated_log_continue_what_they_follow(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(
+        "2024-01-01 10:00:00 INFO start\n"
+        "the word ERROR in the middle\n"
+        "Error: boom\n    at f (a.js:1)\n"
+        "CRITICAL mass of words\n"
+        "ERROR:root:printed without a time\n"
+        "2024-01-01 10:00:01 ERROR broke\n"
+        "[warning] from a library\n"
+    )
+    result = analyze(log)
+    levels = result["levels"]
+    assert (levels["info"], levels["error"], levels["warning"]) == (1, 2, 1)
+    assert levels["critical"] == levels["unknown"] == 0
+    assert result["time"]["undated_lines"] == 6
+
+
 GROUP = """\
   + Exception Group Traceback (most recent call last):
   |   File "g.py", line 4, in <module>
