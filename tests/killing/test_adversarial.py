@@ -325,3 +325,51 @@ def test_what_sleeps_uninterruptibly_is_told_as_such(baseline: ProcessBaseline) 
             (place / "freezer.state").write_text("THAWED")
         assert target.wait(10) == -signal.SIGTERM or target.returncode == -signal.SIGKILL
     place.rmdir()
+
+
+RENAMED = (
+    zoo._LIFE
+    + """
+ctypes.CDLL(None).prctl(15, b") Z 1 1 (", 0, 0, 0)  # PR_SET_NAME
+ready()
+stay()
+"""
+)
+
+
+def test_7_a_name_that_looks_like_a_stat_line(baseline: ProcessBaseline, start: Start) -> None:
+    target = start(RENAMED)
+    plan = make_plan(baseline.look, [target.pid], scope="tree")
+    assert [(one.pid, one.name) for one in plan.targets] == [(target.pid, ") Z 1 1 (")]
+    assert execute(plan, baseline.look, signal=signal.SIGKILL).done
+    assert target.wait(5) == -signal.SIGKILL
+
+
+FEW_DESCRIPTORS = """
+import os, resource, subprocess, sys, time
+from proctui.awareness.library import ProcessBaseline
+from proctui.killing.execute import execute
+from proctui.killing.plan import make_plan
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (110, hard))
+code = "import os,signal\\nfor _ in range(60):\\n    if os.fork() == 0:\\n        while True: signal.pause()\\nprint(1, flush=True)\\nwhile True: signal.pause()"
+for signum in (15, 9):
+    baseline = ProcessBaseline(register=False)
+    root = subprocess.Popen([sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    root.stdout.readline()
+    plan = make_plan(baseline.look, [root.pid], scope="tree")
+    assert len(plan.targets) == 61, len(plan.targets)
+    report = execute(plan, baseline.look, signal=signum)
+    assert report.done and len(report.results) == 61, report.to_dict()
+    assert root.wait(5) == -signum
+    root.stdout.close()
+    baseline.close()
+print("ended")
+"""
+
+
+def test_24_with_hardly_a_descriptor_left_a_tree_still_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_DESCRIPTORS], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "ended\n", done.stderr
