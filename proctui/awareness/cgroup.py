@@ -118,6 +118,8 @@ def remove(name: str) -> bool:
     base = mount()
     if base is None or not _NAME.fullmatch(name.rstrip("/").rpartition("/")[2]):
         return False
+    if ".." in name.split("/"):
+        return False
     path = base / name.lstrip("/")
     with contextlib.suppress(OSError):
         for folder, folders, _ in os.walk(path, topdown=False):

@@ -324,8 +324,10 @@ def sweep() -> list[str]:
     weeks (at most 200 of them); others go at once.  What can't be believed
     is left for a person to look at.
     """
-    # Not above: it would weigh on every runner.
+    # Not above: they would weigh on every runner.
     import shutil
+
+    from proctui.awareness import cgroup
 
     removed: list[str] = []
     kept = 0
@@ -334,6 +336,8 @@ def sweep() -> list[str]:
             continue
         if session.directory is None or _any_alive(session):
             continue
+        if session.cgroup is not None and session.boot_id == kernel.boot_id():
+            cgroup.remove(session.cgroup)
         kept += 1
         at = session.ended.wall if session.ended else session.created.wall
         if kept <= _KEEP_COUNT and time.time() - at < _KEEP_SECONDS and _worth_keeping(session):

@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from proctui.awareness import cgroup
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import MARKER_VARIABLE, marker_value
 from proctui.jobs import capture, family, start, status
 from proctui.jobs.arrangement import Arrangement
+from proctui.jobs.birth import Nest
 from proctui.jobs.capture import Sink, Store
 from proctui.jobs.census import Census
 from proctui.jobs.loop import Loop
@@ -86,7 +88,7 @@ class Runner(Loop):
             means.environ.get(MARKER_VARIABLE), self.writer.session.id
         )
         pid, failure = start.start(
-            means.argv, means.environ, plumbing.stdio, means.options, self.page
+            means.argv, means.environ, plumbing.stdio, means.options, self.page, self._nest().fork
         )
         plumbing.close_job_ends()
         self._know_job(pid)
@@ -100,6 +102,15 @@ class Runner(Loop):
         # Whoever hears of the job may want to end it at once: it is certain from the beginning.
         self.members.look()
         self.means.channel.send("started", {"pid": pid})
+
+    def _nest(self) -> Nest:
+        """A control group of the job's own, where we may make one."""
+        session = self.writer.session
+        nest = Nest(session.id)
+        if nest.name is not None:
+            caps = session.caps._replace(cgroup_kill=True)
+            self.writer.update(cgroup=nest.name, caps=caps)
+        return nest
 
     def _fresh_status(self, pid: int) -> dict[str, Any]:
         return {
@@ -396,5 +407,7 @@ class Runner(Loop):
         self._write_status()
         self.service.close()
         self.writer.settle()
+        if self.writer.session.cgroup is not None:
+            cgroup.remove(self.writer.session.cgroup)
         self.writer.end(self.status.get("exit_status"))
         self._tell_end()

@@ -12,7 +12,7 @@ import fcntl
 import os
 import signal
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from proctui.errors import ProctuiError
@@ -45,10 +45,11 @@ def start(
     stdio: Stdio,
     options: Options,
     page: Page,
+    fork: Callable[[], int] = os.fork,
 ) -> tuple[int, Failure | None]:
     """Fork and exec; returns the pid and, once the exec is settled, why it failed or ``None``."""
     reading, writing = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             os.close(reading)

@@ -157,7 +157,7 @@ def test_a_killed_front_does_not_take_the_job(tmp_path: Path) -> None:
     mark = tmp_path / "finished"
     gate = tmp_path / "gate"
     code = (
-        "import os, pathlib, sys, time\nprint('up', flush=True)\n"
+        "import os, pathlib, signal, sys, time\nsignal.alarm(120)\nprint('up', flush=True)\n"
         "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
         "print('x' * 100000, flush=True)\npathlib.Path(sys.argv[2]).touch()"
     )
