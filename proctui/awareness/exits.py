@@ -14,7 +14,7 @@ from proctui.errors import ProctuiError
 from proctui.machine import identity as kernel
 from proctui.model import Identity
 
-__all__ = ["Exits"]
+__all__ = ["Exits", "exit_status"]
 
 _GET_INFO = 0xC040FF0B
 """_IOWR(0xFF, 11, 64 bytes): include/uapi/linux/pidfd.h, PIDFD_INFO_SIZE_VER0."""
@@ -50,7 +50,7 @@ class Exits:
         if descriptor is None:
             return None
         try:
-            return _exit_status(descriptor)
+            return exit_status(descriptor)
         finally:
             os.close(descriptor)
 
@@ -60,7 +60,8 @@ class Exits:
         self._held.clear()
 
 
-def _exit_status(descriptor: int) -> int | None:
+def exit_status(descriptor: int) -> int | None:
+    """How the process behind a pidfd ended: negative for a signal, ``None`` where nobody says."""
     import fcntl
 
     buffer = bytearray(64)

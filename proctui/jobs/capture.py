@@ -160,10 +160,12 @@ class Sink:
 
     def _list_older(self) -> None:
         pattern = re.compile(re.escape(self.name) + r"\.(\d{5,})\.log")
+        try:
+            names = os.listdir(self.store.directory)
+        except OSError:
+            return
         found = sorted(
-            (int(match[1]), name)
-            for name in os.listdir(self.store.directory)
-            if (match := pattern.fullmatch(name))
+            (int(match[1]), name) for name in names if (match := pattern.fullmatch(name))
         )
         for _, name in found:
             size = os.stat(name, dir_fd=self.store.directory, follow_symlinks=False).st_size

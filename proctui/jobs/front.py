@@ -26,6 +26,7 @@ from proctui.text import sanitize
 if TYPE_CHECKING:
     from proctui.jobs.launch import Job
     from proctui.jobs.options import Options
+    from proctui.jobs.rescue import Rescue
     from proctui.jobs.watchdog import Watchdog
 
 __all__ = ["Front", "run_plain"]
@@ -55,6 +56,8 @@ class Front:
         self._woken = -1
         self._told: dict[str, Any] = {}
         self._cut_off: set[int] = set()
+        self.rescue: Rescue | None = None
+        self._job_fd = _pidfd(int(self.page.words[Page.JOB]))
         self.keys: Keys | None = None
         terminal = _keyboard() if job.master >= 0 else None
         if terminal is not None:
@@ -128,11 +131,20 @@ class Front:
     def _on_signal(self, signum: int, frame: Any) -> None:
         # Right here, not in the loop: it may be stuck in a write to a reader who is stuck too.
         if self.job.poll() is None:
-            self.job.forward(signum)
+            self._forward(signum)
         else:
             from proctui.killing import signals
 
             signals.end_self(signum)
+
+    def _forward(self, signum: int) -> None:
+        if self.rescue is None:
+            self.job.forward(signum)
+            return
+        from proctui.killing import signals
+
+        with contextlib.suppress(OSError):
+            signals.forward(self._job_fd, signum)
 
     def _on_stop(self, signum: int, frame: Any) -> None:
         self.stop()
@@ -141,7 +153,7 @@ class Front:
         """Ctrl-Z: TSTP would be discarded by the job's orphaned group, so it gets STOP."""
         from proctui.killing import signals
 
-        self.job.forward(signal.SIGSTOP)
+        self._forward(signal.SIGSTOP)
         raw = self.keys is not None and self.keys.active
         if self.keys is not None:
             self.keys.leave()
@@ -150,14 +162,14 @@ class Front:
             self.keys.enter()
 
     def _on_continue(self, signum: int, frame: Any) -> None:
-        self.job.forward(signal.SIGCONT)
+        self._forward(signal.SIGCONT)
 
     def _on_resize(self, signum: int, frame: Any) -> None:
         size = plumbing.size_of(1) or plumbing.size_of(0)
         if size is not None and self.job.master >= 0:
             self.job.resize(*size)
         else:
-            self.job.forward(signal.SIGWINCH)
+            self._forward(signal.SIGWINCH)
 
     # The loop
 
@@ -183,6 +195,8 @@ class Front:
             limits.append(max(0.0, due - time.monotonic()) * 1000 + 1)
         if (self.keys is not None and not self.keys.active) or self.channel.closed:
             limits.append(500.0)
+        if self.rescue is not None and self.rescue.ending:
+            limits.append(10.0)
         positive = [limit for limit in limits if limit >= 0]
         return int(min(positive)) if positive else -1
 
@@ -200,6 +214,8 @@ class Front:
                 timeout = 0
         if self.keys is not None:
             self.keys.register(poller)
+        if self.rescue is not None:
+            self.rescue.register(poller)
         ready = dict(poller.poll(timeout))
         self.page.words[Page.ASLEEP] = 0
         if self._woken in ready:
@@ -214,8 +230,19 @@ class Front:
             self.keys.serve(ready)
         for word, body, fds in self.channel.receive():
             self._take(word, body, fds)
+        if self.rescue is not None:
+            self.rescue.serve(ready)
+            self._told = self.rescue.told or self._told
         if self.channel.closed:
             self._look_at_status()
+            self._come_to_the_rescue()
+
+    def _come_to_the_rescue(self) -> None:
+        """Runner and keeper are both gone and left no status, but the job may live."""
+        if self.rescue is None and self._job_fd >= 0 and self.status.get("exit_status") is None:
+            from proctui.jobs.rescue import Rescue
+
+            self.rescue = Rescue(self.job, self.taps, self._job_fd)
 
     def _take(self, word: str, body: Any, fds: list[int]) -> None:
         if word == "segment":
@@ -233,33 +260,43 @@ class Front:
             self._cut_off.add(tap.index)
             if tap.broken.errno != errno.EPIPE:
                 self._say(f"output is lost: {tap.broken.strerror}")
-            if self.job.master >= 0 and tap.index == 0:
-                os.close(self.job.master)
-                self.job.master = -1
-                self.keys = None
+            self._close_source(tap.index)
+            self.page.words[Page.BROKEN] |= 1 << tap.index
             self.channel.send("broken", tap.index)
+
+    def _close_source(self, index: int) -> None:
+        assert self.job.means is not None
+        source = self.job.means.plumbing.streams[index].source
+        if source == self.job.master:
+            self.job.master = -1
+            self.keys = None
+        if self.rescue is not None:
+            self.rescue.sinks[index].close()
+        else:
+            os.close(source)
 
     def _look_at_status(self) -> None:
         found = self.job.status()
         self.status = found if found.get("exit_status") is not None else self._told or found
         ends = self.status.get("ends")
-        if ends is not None and self.status.get("exit_status") is not None:
+        if ends is not None and self._is_told():
             for tap in self.taps:
                 tap.end = ends[tap.index]
 
+    def _is_told(self) -> bool:
+        """Whether somebody said that the job has ended, if not always how."""
+        return self.status.get("exit_status") is not None or (
+            self.rescue is not None and self.rescue.told is not None
+        )
+
     def _finished(self) -> bool:
-        if self.status.get("exit_status") is None:
-            return self.channel.closed and self._abandoned()
+        if not self._is_told():
+            return self.channel.closed and self._job_fd < 0
         return (
             all(tap.finished() for tap in self.taps)
             and ("strays" in self.status or self.channel.closed)
             and not self.status.get("cleaning")
         )
-
-    def _abandoned(self) -> bool:
-        """Runner and keeper are both gone and left no status."""
-        self._look_at_status()
-        return self.status.get("exit_status") is None
 
     # The end
 
@@ -304,3 +341,11 @@ def _keyboard() -> int | None:
         return os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError:
         return None
+
+
+def _pidfd(pid: int) -> int:
+    """A pidfd of the job's leader; -1 where it ended already or the system has none."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1

@@ -293,11 +293,12 @@ def _become_front(means: Arrangement, near: Channel) -> Job:
     job = Job(session.id, session.directory, [stream.name for stream in laid.streams])
     job.channel, job.page, job.targets, job.means = near, means.page, laid.targets, means
     laid.close_job_ends()
-    for stream in laid.streams:
-        if stream.source != laid.master:
-            os.close(stream.source)
-        for fd in stream.through or ():
-            os.close(fd)
+    if means.options.dashboard or not means.options.front:
+        for stream in laid.streams:
+            if stream.source != laid.master:
+                os.close(stream.source)
+            for fd in stream.through or ():
+                os.close(fd)
     job.master = laid.master
     means.writer.detach()
     rename("proctui", f"proctui: front of session {session.id[:8]}")

@@ -64,7 +64,7 @@ def test_a_killed_dashboard_leaves_a_sound_terminal_and_the_job(
         (found,) = registry.list_sessions()
         assert found.state == "live"
         job = attach(found)
-        assert job.capture["output"].read_text() == "begun\n"
+        wait_for(lambda: job.capture["output"].read_text() == "begun\n")
         assert job.poll() is None and job.pid == leader
 
 
@@ -85,7 +85,7 @@ def test_under_a_dashboard_input_is_empty_and_output_is_one_terminal(state: Path
 
 
 def test_an_attached_job_takes_a_size_and_can_be_ended(state: Path) -> None:
-    code = "import os, signal, time; signal.signal(28, lambda *a: print(*os.get_terminal_size(1), flush=True)); print('up', flush=True)\nwhile True: time.sleep(0.05)"
+    code = "import os, signal, time; signal.signal(28, lambda *a: os.write(1, b'%d %d\\n' % os.get_terminal_size(1))); print('up', flush=True)\nwhile True: time.sleep(0.05)"
     with on_screen(fake(sys.executable, "-c", code)) as screen:
         screen.read_until(b"DRAWN")
         wait_for(lambda: (directory(state) / "output.log").read_text() == "up\n")

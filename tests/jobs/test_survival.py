@@ -156,3 +156,22 @@ def test_a_full_disk_costs_the_capture_not_the_output(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == want
     assert b"tmpfs" in done.stderr
+
+
+@pytest.mark.parametrize("order", [("keeper", "runner"), ("runner", "keeper")])
+def test_even_both_of_them_can_go(state: Path, tmp_path: Path, order: tuple[str, str]) -> None:
+    gate, log = tmp_path / "gate", tmp_path / "log"
+    with front(
+        *job(gate), options=("--log", str(log)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"up\n"
+        pids = [pid_of(state, role) for role in order]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        gate.touch()
+        assert b"up\n" + process.stdout.read() == lines(COUNT)
+        assert b"both killed" in process.stderr.read() or process.wait(30) == 0
+        # Where nobody tells how the job ended (before Linux 6.15) it is our failure, not a guess.
+        assert process.wait(30) in (0, 125)
+        assert log.read_bytes() == captured(state) == lines(COUNT)

@@ -83,7 +83,7 @@ def test_ctrl_c_with_its_default_action() -> None:
 def test_the_window_can_change_its_size() -> None:
     code = (
         "import os, signal, time\n"
-        "signal.signal(signal.SIGWINCH, lambda *a: print('now', *os.get_terminal_size(), flush=True))\n"
+        "signal.signal(signal.SIGWINCH, lambda *a: os.write(1, b'now %d %d\\n' % os.get_terminal_size()))\n"
         "print('up', flush=True)\n"
         "while True: time.sleep(0.05)"
     )
