@@ -66,6 +66,8 @@ def analyze(
             log, begin, layout, matcher, pattern, ignore_case, invert, workers
         )
         seconds = time.monotonic() - begun
+        if not log.spooled and os.fstat(log.fd).st_size < log.end:
+            log.cut = "the file shrank while it was read"
         result = report(log, begin, layout, total, seconds, relative=last_n_lines is not None)
         _add_pattern(result, log, begin, matcher, pattern, ignore_case, hits, context)
         if clipped:

@@ -50,6 +50,10 @@ def _entry_after(log: OpenLog, offset: int, layout: Layout | None) -> int:
         first = data.find(b"\n") + 1
         if first and layout is None:
             return offset + first
+        if not first and data:
+            # Inside a giant line: on to where it ends, without holding it.
+            offset += len(data)
+            continue
         before = data[: max(first - 1, 0)]
         at = first
         while first:

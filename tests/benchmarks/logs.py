@@ -109,14 +109,19 @@ from proctui.logs.analyze import analyze
 began = time.perf_counter()
 result = analyze(sys.argv[1], sys.argv[2] or None, int(sys.argv[3]) or None)
 seconds = time.perf_counter() - began
-peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"seconds": seconds, "peak_mb": sum(peaks), "lines": result["scanned"]["lines"]}))
+status = open("/proc/self/status").read()
+own = int(status.split("VmHWM:")[1].split()[0]) / 1024
+helpers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(json.dumps({"seconds": seconds, "peak_mb": own, "helper_peak_mb": helpers,
+                  "lines": result["scanned"]["lines"]}))
 """
 
 _PANE = """
-import json, resource, sys, time
+import json, sys, time
 from proctui.logs.pane import Filters, LogModel
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory():
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
+before = memory()
 began = time.perf_counter()
 model = LogModel([("log", sys.argv[1])])
 while model.length() < 50 and not model.status()["complete"]:
@@ -135,7 +140,7 @@ while not model.length() and not model.status()["complete"]:
     model.poll()
     time.sleep(0.001)
 filtered = time.perf_counter() - began
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak = memory()
 model.close()
 print(json.dumps({"first_screen_ms": first * 1e3, "longest_poll_ms": longest * 1e3,
                   "first_filtered_ms": filtered * 1e3, "memory_mb": peak - before}))
