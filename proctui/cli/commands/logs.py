@@ -134,6 +134,8 @@ def _follow(args: Namespace) -> int:
 
 
 def _analysis(result: Mapping[str, Any]) -> Iterable[Line]:
+    from proctui.logs.text import timeline_rows
+
     file, scanned, levels = result["file"], result["scanned"], result["levels"]
     yield [span(file["path"], "head"), f"  {human_bytes(file['size'])}, {scanned['lines']} lines"]
     when = result["time"]
@@ -142,6 +144,7 @@ def _analysis(result: Mapping[str, Any]) -> Iterable[Line]:
     names = ("critical", "error", "warning", "info", "debug", "unknown")
     text = ", ".join(f"{name} {levels[name]}" for name in names if levels[name])
     yield from fields([("levels", span(f"{text or 'none'} ({levels['method']})"))])
+    yield from fields([(name, span(row)) for name, row in timeline_rows(result["timeline"])])
     pattern = result["pattern"]
     if pattern["regex"] is not None:
         yield from _pattern(pattern)
