@@ -101,10 +101,9 @@ class Layout:
                 return Verdict(
                     True, True, fast, True, levels.letter_level(stamp.level), after, False
                 )
-            if stamp.format.name == "apache" and whole:
-                return Verdict(
-                    True, True, fast, True, levels.status_level(line, after), after, False
-                )
+            if stamp.format.name == "apache":
+                level = levels.status_level(line, after) if whole else UNKNOWN
+                return Verdict(True, True, fast, whole, level, after, False)
         elif not first.strip() or (whole and _INNER.match(line)):
             return Verdict(False, False, False, True, UNKNOWN, 0, True)
         level, end = UNKNOWN, -1

@@ -225,7 +225,9 @@ class Scanner:
                 known = verdict.dated or verdict.level != UNKNOWN
                 tally.seen_header = tally.seen_header or verdict.begins
                 if verdict.level in (ERROR, CRITICAL):
-                    message = line[verdict.after : verdict.after + MAX_MESSAGE].translate(MASK)
+                    message = line[verdict.after : verdict.after + MAX_MESSAGE]
+                    if layout.format != "apache":
+                        message = message.translate(MASK)
                     moment = line if verdict.dated else None
                     self._new_error(base + index, line, message, verdict.level, moment)
         self._failed(failed)

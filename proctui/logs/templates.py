@@ -24,6 +24,8 @@ _MASK = re.compile(
     rb"|(?P<hex>\b0[xX][0-9a-fA-F]+\b|\b(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{6,}\b)"
     rb"|(?P<num>[+-]?(?<![\d.])\d+(?:[.,]\d+)*)"
 )
+_REQUEST = re.compile(rb'\W*"?([A-Z]{3,8}) ([^\s"]+)[^"]*" (\d{3})\b')
+_DIGITS = re.compile(rb"\d+")
 _LEAD = re.compile(rb"[\s\]\)>|:,;\-\"]*")
 
 
@@ -32,7 +34,14 @@ def _name(match: re.Match[bytes]) -> bytes:
 
 
 def template(message: bytes) -> bytes:
-    """``failed to open /tmp/x17`` → ``failed to open <path>``; at most 48 words."""
+    """``failed to open /tmp/x17`` → ``failed to open <path>``; at most 48 words.
+
+    Of a request in an access log its method, path and status are left.
+    """
+    request = _REQUEST.match(message)
+    if request:
+        path = _DIGITS.sub(b"<num>", request[2].split(b"?", 1)[0])
+        return b"%s %s %s" % (request[1], path[:200], request[3])
     masked = _MASK.sub(_name, message[:MAX_MESSAGE])
     words = masked.split()
     if len(words) > _MAX_TOKENS:

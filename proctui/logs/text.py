@@ -17,9 +17,7 @@ def bars(counts: list[int]) -> str:
     highest = max(counts, default=0)
     if not highest:
         return " " * len(counts)
-    return "".join(
-        _LEVELS[max(1, round(count / highest * 8)) if count else 0] for count in counts
-    )
+    return "".join(_LEVELS[max(1, round(count / highest * 8)) if count else 0] for count in counts)
 
 
 def timeline_rows(timeline: Mapping[str, Any], width: int = 60) -> list[tuple[str, str]]:

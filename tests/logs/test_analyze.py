@@ -344,6 +344,22 @@ def test_undated_lines_of_a_dated_log_continue_what_they_follow(tmp_path: Path) 
     assert result["time"]["undated_lines"] == 6
 
 
+def test_an_access_log_tells_levels_by_status(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    lines = [
+        f'10.0.0.{n % 9} - - [10/Oct/2023:13:55:{n % 60:02d} +0200] "GET /item/{n}?q=error HTTP/1.1" {status} 12'
+        for n, status in enumerate([200] * 50 + [404] * 7 + [503] * 4 + [200] * 9)
+    ]
+    log.write_text("\n".join(lines) + "\n")
+    result = analyze(log)
+    levels = result["levels"]
+    assert (levels["info"], levels["warning"], levels["error"]) == (59, 7, 4)
+    (error,) = result["errors"]
+    assert (error["template"], error["count"]) == ("GET /item/<num> 503", 4)
+    assert result["time"]["format"] == "apache"
+    assert seconds(result["time"]["first"]) == 1696938900
+
+
 GROUP = """\
   + Exception Group Traceback (most recent call last):
   |   File "g.py", line 4, in <module>
