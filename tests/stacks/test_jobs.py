@@ -63,6 +63,18 @@ def test_the_graph_alone() -> None:
         assert edges[0]["to"] == parent and "writes a full pipe that only" in edges[0]["why"]
 
 
+def test_an_rlock_whose_owner_has_ended() -> None:
+    with cast("rlock_of_the_dead") as actors:
+        pid = actors["rlock_of_the_dead"].pid
+
+        def told() -> str:
+            (row,) = stacks.find_hangs(pid, 0.3)["verdicts"]
+            said = row["evidence"][0]
+            return said if row["verdict"] == "deadlock-proven" else ""
+
+        assert "waits for an RLock whose owner, a thread, has ended" in wait_for(told)
+
+
 # ordinary users
 
 

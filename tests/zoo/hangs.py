@@ -118,12 +118,12 @@ def mp_queue_join() -> None:
 
 
 def fork_with_lock() -> None:
-    lock, taken = threading.Lock(), threading.Event()
+    lock, taken, forked = threading.Lock(), threading.Event(), threading.Event()
 
     def hold() -> None:
         with lock:
             taken.set()
-            time.sleep(0.3)
+            forked.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -132,6 +132,7 @@ def fork_with_lock() -> None:
     if child == 0:
         with lock:
             os._exit(0)
+    forked.set()
     thread.join()
     ready()
     os.waitpid(child, 0)
@@ -376,24 +377,20 @@ def file_locks() -> None:
     """Two processes, two files, locked in opposite order."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, name) for name in "ab"]
-        ends = os.pipe()
+        mine, theirs = socket.socketpair()
 
-        def take(first: str, second: str, meet: Callable[[], object]) -> None:
+        def take(first: str, second: str, meet: socket.socket) -> None:
             with open(first, "w") as one, open(second, "w") as two:
                 fcntl.flock(one, fcntl.LOCK_EX)
-                meet()
+                meet.send(b"x")
+                meet.recv(1)
                 fcntl.flock(two, fcntl.LOCK_EX)
 
         if os.fork() == 0:
-            take(paths[1], paths[0], lambda: os.write(ends[1], b"x"))
+            take(paths[1], paths[0], theirs)
             os._exit(0)
-
-        def met() -> None:
-            os.read(ends[0], 1)
-            threading.Timer(0.2, ready).start()
-            # The timer's thread is gone before anybody looks.
-
-        take(paths[0], paths[1], met)
+        ready()
+        take(paths[0], paths[1], mine)
 
 
 def semaphores_between_processes() -> None:
@@ -413,18 +410,19 @@ def semaphores_between_processes() -> None:
     take(a, b)
 
 
-def _hold(lock: object) -> None:
+def _hold(lock: object, taken: threading.Event) -> None:
     with lock:  # type: ignore[attr-defined]
-        ready()
+        taken.set()
         time.sleep(FOREVER)
 
 
 def contended_between_processes() -> None:
     """Waits for a lock that another process holds and will release."""
     context = multiprocessing.get_context("fork")
-    lock = context.Lock()
-    context.Process(target=_hold, args=(lock,)).start()
-    time.sleep(0.1)
+    lock, taken = context.Lock(), context.Event()
+    context.Process(target=_hold, args=(lock, taken)).start()
+    taken.wait()
+    ready()
     with lock:
         pass
 
@@ -482,9 +480,10 @@ def rlock_chain() -> None:
 
 def rlock_of_the_dead() -> None:
     lock = threading.RLock()
-    threading.Thread(target=lock.acquire).start()
+    thread = threading.Thread(target=lock.acquire)
+    thread.start()
+    thread.join()
     ready()
-    time.sleep(0.2)
     lock.acquire()
 
 
