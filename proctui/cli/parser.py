@@ -58,6 +58,7 @@ def build() -> Parser:
     """The whole parser; building it imports nothing but argparse."""
     parser = Parser(prog="proctui", description=_DESCRIPTION, epilog=_EXAMPLES)
     parser.add_argument("--version", action="version", version=f"proctui {__version__}")
+    _dashboard(parser)
     parser.set_defaults(handler="jobs:dashboard", json=False)
     commands = _Commands(parser)
     _jobs(commands)
@@ -67,6 +68,16 @@ def build() -> Parser:
     _agents(commands)
     _own(commands)
     return parser
+
+
+def _dashboard(parser: argparse.ArgumentParser) -> None:
+    """What every command that opens the dashboard takes."""
+    parser.add_argument(
+        "--interval", type=seconds, metavar="S", help="seconds between two looks of the dashboard"
+    )
+    parser.add_argument(
+        "--read-only", action="store_true", help="the dashboard looks and signals nothing"
+    )
 
 
 def _jobs(commands: _Commands) -> None:
@@ -98,6 +109,7 @@ def _jobs(commands: _Commands) -> None:
     )
     run.add_argument("--then", choices=("report", "end"), help="what to do about a hang")
     run.add_argument("--artifacts", metavar="DIR", help="where stacks of a hang are kept")
+    _dashboard(run)
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD…")
     demo = commands.add(
         "demo",
@@ -114,6 +126,7 @@ def _jobs(commands: _Commands) -> None:
         "watch 4711\nwatch train.py\nwatch :8080",
         as_json=False,
     )
+    _dashboard(watch)
     watch.add_argument("target", metavar="PID|NAME|:PORT")
     commands.add(
         "sessions", "sessions:sessions", "list the watched jobs", "sessions\nsessions --json"

@@ -26,7 +26,15 @@ def dashboard(args: Namespace) -> int:
     need_screen()
     from proctui.tui.start import run_dashboard
 
-    return run_dashboard()
+    return run_dashboard(**_wishes(args))
+
+
+def _wishes(args: Namespace | SimpleNamespace) -> dict[str, Any]:
+    """How the dashboard is to look: checked before anything is started."""
+    interval = getattr(args, "interval", None)
+    if interval is not None and not 0.1 <= interval <= 60:
+        raise BadArgument("--interval must lie between 0.1 and 60 seconds")
+    return {"interval": interval, "read_only": getattr(args, "read_only", False)}
 
 
 def run(args: Namespace | SimpleNamespace) -> int:
@@ -41,7 +49,7 @@ def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str,
     from proctui.jobs.launch import launch
     from proctui.jobs.options import Options
 
-    wishes = config.load()
+    wishes, looks = config.load(), _wishes(args)
     shown = not args.no_tui and has_screen()
     before_exec: Callable[[], None] | None = None
     if args.fence:
@@ -71,7 +79,10 @@ def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str,
     said: list[str] = []
     watchdog = _guard_beside(job, args, said)
     status = run_dashboard(
-        session_id=job.session_id, job=job, on_quit=args.on_quit or wishes.dashboard.on_quit
+        session_id=job.session_id,
+        job=job,
+        on_quit=args.on_quit or wishes.dashboard.on_quit,
+        **looks,
     )
     sys.stderr.write("".join(said))
     return ENDED_BY_US if watchdog is not None and watchdog.ended else status
@@ -144,7 +155,7 @@ def watch(args: Namespace) -> int:
     need_screen()
     from proctui.tui.start import run_dashboard
 
-    return run_dashboard(watch=target)
+    return run_dashboard(watch=target, **_wishes(args))
 
 
 def fence(args: Namespace) -> int:
