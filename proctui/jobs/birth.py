@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import signal
 
 from proctui.awareness import cgroup
 
-__all__ = ["Nest", "fork_into"]
+__all__ = ["Nest", "clear", "fork_into", "recall"]
 
 _CLONE3 = 435
 """The same on every architecture (include/uapi/asm-generic/unistd.h)."""
@@ -43,13 +42,27 @@ class Nest:
         return pid
 
 
+def recall(session_id: str) -> str | None:
+    """The name of the group that a killed runner of ours made, ``None`` where there is none."""
+    name = f"{(cgroup.own_path() or '').rstrip('/')}/proctui-{session_id}"
+    path = cgroup.directory_of(name, session_id)
+    return name if path is not None and path.is_dir() else None
+
+
+def clear(session_id: str) -> None:
+    """Remove the group that a killed runner left, unless somebody is still in it."""
+    name = recall(session_id)
+    if name is not None:
+        cgroup.remove(name)
+
+
 def fork_into(directory: str) -> int | None:
     """Fork with the child in the control group ``directory``; ``None`` where that can't be.
 
     Only for a single-threaded process whose child soon calls ``exec``: the C
     library's own bookkeeping of a fork is passed over.
     """
-    if platform.machine() not in _MACHINES:
+    if os.uname().machine not in _MACHINES:
         return None
     try:
         group = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

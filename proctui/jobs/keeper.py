@@ -14,7 +14,7 @@ import select
 from typing import NoReturn
 
 from proctui.errors import ProctuiError
-from proctui.jobs import family
+from proctui.jobs import birth, family
 from proctui.jobs.arrangement import Arrangement, seclude, silence
 from proctui.jobs.runner import Runner
 from proctui.jobs.titles import rename
@@ -54,7 +54,10 @@ def _keep(means: Arrangement) -> int:
     silence()
     os.chdir("/")
     code = _sleep_on(runner, means)
-    if code == 0 or not means.page.words[Page.JOB]:
+    if code == 0:
+        return 0
+    if not means.page.words[Page.JOB]:
+        birth.clear(means.writer.session.id)
         return 0
     with contextlib.suppress(OSError):
         os.close(means.link[0])

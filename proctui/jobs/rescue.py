@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proctui.awareness.exits import exit_status
-from proctui.jobs import status
+from proctui.jobs import birth, status
 from proctui.jobs.capture import Sink, Store
 from proctui.jobs.wire import Page
 
@@ -38,6 +38,7 @@ class Rescue:
         means, self._page = job.means, job.page
         self._taps = taps
         self._job_fd = job_fd
+        self._session_id = job.session_id
         self._found = job.status()
         self.told: dict[str, Any] | None = None
         self._ended: float | None = None
@@ -105,3 +106,4 @@ class Rescue:
         }
         with contextlib.suppress(OSError):
             status.write(self._directory, self.told)
+        birth.clear(self._session_id)

@@ -19,9 +19,8 @@ from typing import Any
 from proctui.awareness import cgroup
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import MARKER_VARIABLE, marker_value
-from proctui.jobs import capture, family, start, status
+from proctui.jobs import birth, capture, family, start, status, terminal
 from proctui.jobs.arrangement import Arrangement
-from proctui.jobs.birth import Nest
 from proctui.jobs.capture import Sink, Store
 from proctui.jobs.census import Census
 from proctui.jobs.loop import Loop
@@ -103,25 +102,20 @@ class Runner(Loop):
         self.members.look()
         self.means.channel.send("started", {"pid": pid})
 
-    def _nest(self) -> Nest:
+    def _nest(self) -> birth.Nest:
         """A control group of the job's own, where we may make one."""
-        session = self.writer.session
-        nest = Nest(session.id)
-        if nest.name is not None:
-            caps = session.caps._replace(cgroup_kill=True)
-            self.writer.update(cgroup=nest.name, caps=caps)
+        nest = birth.Nest(self.writer.session.id)
+        self._know_group(nest.name)
         return nest
 
+    def _know_group(self, name: str | None) -> None:
+        if name is not None:
+            caps = self.writer.session.caps._replace(cgroup_kill=True)
+            self.writer.update(cgroup=name, caps=caps)
+
     def _fresh_status(self, pid: int) -> dict[str, Any]:
-        return {
-            "session": self.writer.session.id,
-            "state": "running",
-            "pid": pid,
-            "streams": [sink.name for sink in self.sinks],
-            "exit_status": None,
-            "error": None,
-            "notes": self.status.get("notes", []),
-        }
+        names = [sink.name for sink in self.sinks]
+        return status.fresh(self.writer.session.id, pid, names, self.status.get("notes", []))
 
     def _own_session(self, baseline: Baseline | None) -> None:
         self.writer.take_over(
@@ -157,6 +151,7 @@ class Runner(Loop):
         directory = self.writer.directory_fd
         self.status = status.read(directory) or self._fresh_status(pid)
         self._own_session(Census(self.writer.session.created.boottime).take())
+        self._know_group(birth.recall(self.writer.session.id))
         with contextlib.suppress(ProcessLookupError):
             self._know_job(pid)
         for sink in self.sinks:
@@ -241,8 +236,6 @@ class Runner(Loop):
         if sink.number > 0 and self.status:
             self._write_status()
 
-    # The front
-
     def _hear(self) -> None:
         channel = self.means.channel
         for word, body, _ in channel.receive():
@@ -262,12 +255,10 @@ class Runner(Loop):
         words[Page.FLOW] = 0
         self.forget(self.means.channel.fileno())
         self.means.channel.close()
-        if words[Page.SCREEN] and self.means.terminal >= 0:
-            from proctui.jobs.terminal import restore
-
-            restore(self.means.terminal, self.means.attributes)
-            words[Page.SCREEN] = 0
         if self.means.terminal >= 0:
+            if words[Page.SCREEN]:
+                terminal.restore(self.means.terminal, self.means.attributes)
+            words[Page.SCREEN] = 0
             os.close(self.means.terminal)
             self.means.terminal = -1
         self._tell_keeper(b"T")
@@ -292,8 +283,6 @@ class Runner(Loop):
         if self.means.link[1] >= 0:
             with contextlib.suppress(OSError):
                 os.write(self.means.link[1], word)
-
-    # Children
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -350,16 +339,13 @@ class Runner(Loop):
     def _end_strays(self) -> None:
         from proctui.jobs.strays import fork_cleaner
 
-        def cleaned(_: int) -> None:
-            self.status["cleaned"] = status.read(self.writer.directory_fd, "cleaned.json")
-            self.status["cleaning"] = False
-            self._write_status()
-            self._tell_end()
+        self.helpers[fork_cleaner(self)] = self._cleaned
 
-        pid = fork_cleaner(self)
-        self.helpers[pid] = cleaned
-
-    # Time
+    def _cleaned(self, _: int) -> None:
+        self.status["cleaned"] = status.read(self.writer.directory_fd, "cleaned.json")
+        self.status["cleaning"] = False
+        self._write_status()
+        self._tell_end()
 
     def _tick(self) -> None:
         self.after("tick", TICK, self._tick)
@@ -382,8 +368,6 @@ class Runner(Loop):
         self.status["notes"] = self.status.get("notes", [])
         with contextlib.suppress(OSError):
             status.write(self.writer.directory_fd, self.status)
-
-    # The end
 
     def _tell_end(self) -> None:
         """The status as a message too: somebody may have removed the session's directory."""

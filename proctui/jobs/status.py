@@ -15,7 +15,7 @@ from typing import Any
 from proctui.awareness import files
 from proctui.units import iso_time
 
-__all__ = ["NAME", "certificate", "oom_kills", "read", "write"]
+__all__ = ["NAME", "certificate", "fresh", "oom_kills", "read", "write"]
 
 NAME = "status.json"
 _LIMIT = 4 << 20
@@ -72,6 +72,19 @@ def certificate(end: Any, began: float, oom_before: int | None) -> dict[str, Any
         "ended": iso_time(time.time()),
         "duration": round(time.monotonic() - began, 3),
         "oom_kills": None if None in (oom_before, now_oom) else (now_oom or 0) - (oom_before or 0),
+    }
+
+
+def fresh(session_id: str, pid: int, streams: list[str], notes: list[str]) -> dict[str, Any]:
+    """The status of a job that just began."""
+    return {
+        "session": session_id,
+        "state": "running",
+        "pid": pid,
+        "streams": streams,
+        "exit_status": None,
+        "error": None,
+        "notes": notes,
     }
 
 

@@ -175,3 +175,21 @@ def test_even_both_of_them_can_go(state: Path, tmp_path: Path, order: tuple[str,
         # Where nobody tells how the job ended (before Linux 6.15) it is our failure, not a guess.
         assert process.wait(30) in (0, 125)
         assert log.read_bytes() == captured(state) == lines(COUNT)
+
+
+def test_the_keeper_knows_the_jobs_group_again(state: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with front(*job(gate), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"up\n"
+        before = session(state)
+        os.kill(pid_of(state, "runner"), signal.SIGKILL)
+        wait_for(lambda: session(state)["runner"] == session(state)["keeper"])
+        wait_for(lambda: status(state).get("notes"))
+        after = session(state)
+        for field in ("cgroup", "caps", "leader", "pgid", "sid", "tty", "extra", "label"):
+            assert after[field] == before[field], field
+        assert after["baseline"]["count"] > 0
+        gate.touch()
+        process.stdout.read()
+        assert process.wait(30) == 0
+    wait_for(lambda: ended(state))
