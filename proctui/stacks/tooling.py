@@ -51,12 +51,16 @@ def _is_program(path: str) -> bool:
 
 
 def width() -> int:
-    """How many tools run at once: they mostly burn CPU, so about one a core, 2 to 4."""
+    """How many tools run at once: at most four, two more than cores to fill each other's waits.
+
+    Measured on two cores, sixty processes: 2.0 s with two, 1.7 s with four,
+    and on a busy machine half the time.
+    """
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:
         cores = os.cpu_count() or 1
-    return min(4, max(2, cores))
+    return min(4, cores + 2)
 
 
 _LIVE: weakref.WeakSet[_Running] = weakref.WeakSet()
