@@ -35,7 +35,7 @@ def prefix(mounts: bool) -> tuple[str, ...] | None:
     base = ["unshare", "-m"] if mounts else ["unshare", "-pf", "--mount-proc", "--kill-child"]
     for extra in ([], ["-Ur"]):
         tried = [base[0], *extra, *base[1:]]
-        if subprocess.run([*tried, "true"], capture_output=True).returncode == 0:
+        if subprocess.run([*tried, sys.executable, "-c", ""], capture_output=True).returncode == 0:
             return tuple(tried)
     return None
 
