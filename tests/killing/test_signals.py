@@ -176,7 +176,7 @@ def test_a_pin_of_a_freed_number() -> None:
         signals.pin(who)
 
 
-def test_without_descriptors_each_use_opens_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_descriptors_each_use_opens_its_own() -> None:
     with running(["sleep", "1000"]) as child:
         who = identities.identify(child.pid)
         held = signals.Pin(who, None)
@@ -185,6 +185,16 @@ def test_without_descriptors_each_use_opens_its_own(monkeypatch: pytest.MonkeyPa
         assert signals.wait_dead([held], 5.0) == []
         child.wait()
         assert held.reaped()
+
+
+def test_without_descriptors_a_stranger_with_the_number_is_left_alone() -> None:
+    with running(["sleep", "1000"]) as child:
+        who = identities.identify(child.pid)
+        stale = signals.Pin(who._replace(inode=1, start_ticks=1), None)
+        assert stale.dead() and stale.reaped()
+        with pytest.raises(ProcessLookupError):
+            signals.send(stale, signal.SIGKILL)
+        assert alive(child.pid)
 
 
 def test_degraded_mode_compares_start_times_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
