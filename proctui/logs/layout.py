@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 from proctui.logs import levels
 from proctui.logs.levels import UNKNOWN
 from proctui.logs.times import BY_NAME, FORMATS, JSON_TIME, Format, Stamp, find_stamp
-from proctui.logs.tracebacks import MARK
+from proctui.logs.tracebacks import MARK, read_traceback
 
-__all__ = ["ANSI", "Layout", "Verdict", "clean", "detect"]
+__all__ = ["ANSI", "Layout", "Verdict", "clean", "detect", "in_traceback"]
 
 ANSI: Final = re.compile(
     rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)|[PX^_][^\x1b\n]{0,2048}\x1b\\|[ -/]{0,4}[0-~])"
@@ -124,15 +124,20 @@ class Layout:
         return Verdict(stamp is not None, stamp is not None, fast, True, level, after, False)
 
     def entry_cut(self, data: bytes) -> int:
-        """Where the last entry of ``data`` begins; ``len(data)`` if no entry's start is found."""
+        """Where the last entry of ``data`` begins; ``len(data)`` if it can't be told.
+
+        ``data`` itself begins with an entry.
+        """
         end = len(data) - 1 if data.endswith(b"\n") else len(data)
         floor = max(0, len(data) - (1 << 18))
         while end > floor:
             start = data.rfind(b"\n", floor, end) + 1
             if start <= floor:
-                break
+                return len(data) if floor else 0
             before = data.rfind(b"\n", floor, start - 1) + 1
-            if self.may_cut(data[before : start - 1], data[start : min(end, start + 512)]):
+            if self.may_cut(
+                data[before : start - 1], data[start : min(end, start + 512)]
+            ) and not in_traceback(data, start):
                 return start
             end = start - 1
         return len(data)
@@ -149,6 +154,17 @@ class Layout:
         if self.dated or verdict.inner or _INNER.match(before):
             return False
         return not line[:1].isspace()
+
+
+def in_traceback(data: bytes, start: int) -> bool:
+    """Whether a traceback, its lines perhaps prefixed, goes on at ``start``."""
+    mark = data.rfind(MARK, max(0, start - 16384), start)
+    if mark < 0:
+        return False
+    first = data.rfind(b"\n", 0, mark) + 1
+    lines = data[first:].split(b"\n", 400)
+    end = read_traceback(lines[:400], 0).end
+    return first + sum(len(line) + 1 for line in lines[:end]) > start
 
 
 def clean(data: bytes) -> bytes:

@@ -12,6 +12,9 @@ from proctui.logs.opening import OpenLog
 if TYPE_CHECKING:
     from proctui.logs.layout import Layout
 
+_BACK = 16384
+"""Bytes before a cut in which a traceback may have begun."""
+
 __all__ = ["check_count", "cut_parts", "starting_byte"]
 
 
@@ -44,29 +47,33 @@ def cut_parts(log: OpenLog, begin: int, layout: Layout | None, size: int) -> lis
 
 
 def _entry_after(log: OpenLog, offset: int, layout: Layout | None) -> int:
+    """The first entry that surely begins behind ``offset``; of a giant one, a line's beginning."""
+    from proctui.logs.layout import in_traceback
+
     reach = 1 << 16
     while True:
-        data = os.pread(log.fd, min(reach, log.end - offset), offset)
-        first = data.find(b"\n") + 1
+        low = max(log.begin, offset - _BACK)
+        data = os.pread(log.fd, min(reach + offset - low, log.end - low), low)
+        first = data.find(b"\n", offset - low) + 1
         if first and layout is None:
-            return offset + first
-        if not first and data:
+            return low + first
+        if not first and low + len(data) < log.end:
             # Inside a giant line: on to where it ends, without holding it.
-            offset += len(data)
+            offset = low + len(data)
             continue
-        before = data[: max(first - 1, 0)]
+        before = data[data.rfind(b"\n", 0, max(first - 1, 0)) + 1 : max(first - 1, 0)]
         at = first
         while first:
             end = data.find(b"\n", at)
             if end < 0:
                 break
             assert layout is not None
-            if layout.may_cut(before, data[at:end]):
-                return offset + at
+            if layout.may_cut(before, data[at:end]) and not in_traceback(data, at):
+                return low + at
             before = data[at:end]
             at = end + 1
-        if offset + len(data) >= log.end:
+        if low + len(data) >= log.end:
             return log.end
         if reach >= 1 << 20 and first:
-            return offset + first
+            return low + first
         reach *= 4

@@ -27,6 +27,8 @@ __all__ = ["Scanner", "Tally"]
 _INNER, _FAST_ERROR, _OTHER = range(3)
 _BARE_MARK: Final = Verdict(False, False, False, True, UNKNOWN, 0, False)
 _CACHE: Final = 50_000
+_GIANT: Final = 4 << 20
+"""Bytes of an entry that are kept together."""
 _MESSAGE_KEYS: Final = ("message", "msg", "event", "error", "text", "@m")
 
 
@@ -57,12 +59,10 @@ class Scanner:
         if self._carry:
             data = self._carry + data
         cut = self.layout.entry_cut(data)
-        if cut < len(data):
-            self._carry = data[cut:]
-            data = data[:cut]
-        else:
-            self._carry = b""
-        self._chunk(data)
+        if not cut and len(data) > _GIANT:
+            cut = len(data)
+        self._carry = data[cut:]
+        self._chunk(data[:cut])
 
     def finish(self) -> Tally:
         carry, self._carry = self._carry, b""

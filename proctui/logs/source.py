@@ -170,7 +170,7 @@ class LogSource:
         data = os.pread(one.fd, min(_PAGE, max(0, limit - offset)), offset)
         if offset + len(data) < limit:
             cut = self.splitter.layout.entry_cut(data)
-            if cut == len(data):
+            if cut in (0, len(data)):
                 cut = data.rfind(b"\n") + 1 or len(data)
             data = data[:cut]
         if not data:
