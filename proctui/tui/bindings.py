@@ -68,8 +68,24 @@ KEYS = (
         44,
         "processes",
     ),
-    Key("tree.unfold", "plus", "unfold", "Unfold", "Show what is below", 0, "foldable"),
-    Key("tree.fold", "minus", "fold", "Fold", "Hide what is below and show its sum", 0, "foldable"),
+    Key(
+        "tree.unfold",
+        "plus",
+        "unfold",
+        "Unfold",
+        "Show what is below; in a graph: less time",
+        0,
+        "foldable",
+    ),
+    Key(
+        "tree.fold",
+        "minus",
+        "fold",
+        "Fold",
+        "Hide what is below, show its sum; in a graph: more time",
+        0,
+        "foldable",
+    ),
     Key(
         "tree.fold_all",
         "asterisk",
@@ -256,7 +272,7 @@ def applies(key: Key, context: Context) -> bool:
     if "lines" in needs:
         return context.pane in _LINES
     if "foldable" in needs:
-        return context.pane in ("processes", "stack")
+        return context.pane in ("processes", "stack", "cpu", "memory")
     if "process" in needs:
         return context.selected
     if key.id == "act.inspect":

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from proctui.awareness.view import Tomb, View
 from proctui.model import Certainty, Identity, Proc, Role
+from proctui.tui.braille import ceiling, spark
 from proctui.tui.cells import GLYPHS, STYLES, Run, exit_text, fit, look_of
 from proctui.units import clock_text, human_bytes, human_percent, human_seconds
 
@@ -32,11 +33,19 @@ _LABEL = 10
 
 
 def lines(
-    tab: str, view: View, proc: Proc, details: Mapping[str, Any] | None, width: int
+    tab: str,
+    view: View,
+    proc: Proc,
+    details: Mapping[str, Any] | None,
+    width: int,
+    past: Sequence[float | None] = (),
 ) -> list[Runs]:
-    """The lines of a tab, none wider than ``width`` unless it is one long word."""
+    """The lines of a tab, none wider than ``width`` unless it is one long word.
+
+    ``past`` are the process's CPU figures, newest last.
+    """
     if tab == "overview":
-        return _overview(view, proc, details or {}, width)
+        return _overview(view, proc, details or {}, width, past)
     if tab == "evidence":
         return _evidence(view, proc, width)
     if details is None:
@@ -81,7 +90,13 @@ def _known(value: object) -> str:
     return "?" if value is None else str(value)
 
 
-def _overview(view: View, proc: Proc, details: Mapping[str, Any], width: int) -> list[Runs]:
+def _overview(
+    view: View,
+    proc: Proc,
+    details: Mapping[str, Any],
+    width: int,
+    past: Sequence[float | None],
+) -> list[Runs]:
     info = view.info(proc.pid)
     look = look_of(view, proc.pid)
     verdict = view.verdict(proc.pid)
@@ -100,6 +115,8 @@ def _overview(view: View, proc: Proc, details: Mapping[str, Any], width: int) ->
         out += pair("because" if at == 0 else "", reason, width)
     command = " ".join(info.cmdline) if info and info.cmdline else f"[{proc.name}]"
     out += pair("command", command, width, "strong")[:3]
+    if info is not None and info.container:
+        out += pair("container", info.container, width)
     cwd = details.get("cwd")
     if cwd:
         out += pair("cwd", str(cwd), width)
@@ -139,6 +156,9 @@ def _overview(view: View, proc: Proc, details: Mapping[str, Any], width: int) ->
             ("Σ memory", human_bytes(rss), "figure"),
             ("Σ below", str(len(below)), "figure"),
         ]
+    if past:
+        bars = spark(past, max(4, width - _LABEL), ceiling(max(v or 0 for v in past)))
+        out.append(((fit("CPU", _LABEL), "dim"), (bars, "spark")))
     io = view.snapshot.io.get(proc.pid)
     if io is not None:
         figures += [

@@ -11,7 +11,7 @@ from textual.message import Message
 
 from proctui.awareness.view import View
 from proctui.errors import ProctuiError
-from proctui.tui.background import in_thread
+from proctui.tui.background import Helper
 
 __all__ = ["Feed", "Pace", "Tick", "Watching"]
 
@@ -80,6 +80,7 @@ class Feed:
         self.pace = Pace(interval)
         self.trouble: str | None = None
         self._now = asyncio.Event()
+        self._helper = Helper("sampling")
 
     def hurry(self) -> None:
         """Look at once instead of at the next tick."""
@@ -90,7 +91,7 @@ class Feed:
         while True:
             began = time.monotonic()
             try:
-                view = await in_thread(self.watch.tick)
+                view = await self._helper.do(self.watch.tick)
             except (ProctuiError, OSError) as error:
                 self.trouble = f"can't look: {error}"
             else:

@@ -84,4 +84,4 @@ def _children(procs: dict[int, Proc], parents: dict[int, int]) -> dict[int, tupl
         above = parents.get(pid, proc.ppid)
         if above != pid and above in procs:
             lists.setdefault(above, []).append(pid)
-    return {pid: tuple(kids) for pid, kids in lists.items()}
+    return {pid: tuple(sorted(kids)) for pid, kids in lists.items()}

@@ -22,6 +22,8 @@ class Row:
 
     runs: Runs
     hidden: tuple[Runs, ...] = ()
+    prose: bool = False
+    """Words that are wrapped where they don't fit, unlike a frame or a line of source."""
 
 
 @dataclass(frozen=True)
@@ -157,16 +159,20 @@ def hang_dump(found: Mapping[str, Any]) -> Dump:
             (f"{name}  ", "strong"),
             (word, style),
         )
-        lines = [Row((("    ", ""), (str(one), "quiet"))) for one in row["evidence"]]
+        lines = [Row((("    ", ""), (str(one), "quiet")), prose=True) for one in row["evidence"]]
         if row.get("cycle"):
             chain = " → ".join(str(one) for one in [*row["cycle"], row["cycle"][0]])
             lines.append(Row((("    cycle ", "dim"), (chain, style))))
         if row.get("unless"):
-            lines.append(Row((("    unless ", "dim"), (str(row["unless"]), "quiet"))))
+            unless = Row((("    unless ", "dim"), (str(row["unless"]), "quiet")), prose=True)
+            lines.append(unless)
         blocks.append(Block(title, tuple(lines)))
     if found["graph"]:
         edges = tuple(
-            Row((("    ", ""), (f"{edge['from']} ", "strong"), (str(edge["why"]), "quiet")))
+            Row(
+                (("    ", ""), (f"{edge['from']} ", "strong"), (str(edge["why"]), "quiet")),
+                prose=True,
+            )
             for edge in found["graph"]
         )
         blocks.append(Block((("who waits for whom", "title"),), edges))

@@ -23,14 +23,23 @@ class ArrangeActions(PaneScreen):
             return
         self.processes.change(machine=not self.processes.outline.options.machine)
 
+    def zoom_time(self, step: int) -> None:
+        """Show more or less time in the graphs."""
+
     def _foldable(self) -> ProcessTree | StackPane:
         return self.stack if self.active == "stack" else self.processes
 
     def action_unfold(self) -> None:
-        self._foldable().unfold()
+        if self.active in ("cpu", "memory"):
+            self.zoom_time(-1)
+        else:
+            self._foldable().unfold()
 
     def action_fold(self) -> None:
-        self._foldable().fold()
+        if self.active in ("cpu", "memory"):
+            self.zoom_time(1)
+        else:
+            self._foldable().fold()
 
     def action_fold_all(self) -> None:
         self._foldable().fold_all()

@@ -11,11 +11,23 @@ from proctui.units import clock_text
 __all__ = ["TimeActions"]
 
 
+ZOOMS = (1, 2, 5, 10, 30)
+"""Looks that one dot of a graph stands for."""
+
+
 class TimeActions(PaneScreen):
     """Where the cursor stands is an index of the history; ``None`` is now."""
 
     moment: int | None = None
     zoom_ticks = 1
+
+    def zoom_time(self, step: int) -> None:
+        at = ZOOMS.index(self.zoom_ticks) + step
+        self.zoom_ticks = ZOOMS[max(0, min(len(ZOOMS) - 1, at))]
+        if self.in_past:
+            self.show_moment()
+        elif self.live is not None:
+            self.show_view(self.view or self.live)
 
     @property
     def in_past(self) -> bool:

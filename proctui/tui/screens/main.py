@@ -148,7 +148,7 @@ class MainScreen(
         self.processes.update_view(view, self.trends)
         self.cpu.update_view(view, self.trends)
         self.memory.update_view(view, self.trends)
-        self.inspector.show(view, self.processes.selected_identity())
+        self.inspector.show(view, self.processes.selected_identity(), self.trends)
         if self.inspector.needs_details and view.snapshot.tick % 3 == 0:
             self.inspector_shown()
 

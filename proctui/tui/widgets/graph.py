@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from textual import events
+
 from proctui.awareness.view import View
 from proctui.tui.braille import ceiling
+from proctui.tui.machine_lines import core_lines, machine_lines
 from proctui.tui.plot import Figure, Plot, mean_of
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import LineView, Run, Runs
-from proctui.units import human_bytes, human_percent
+from proctui.units import human_bytes, human_percent, human_seconds
 
 __all__ = ["CpuGraph", "MemoryGraph"]
+
+
+ROOMY = 14
+"""Rows from which on a graph's pane also tells the machine's other figures."""
 
 
 class Graph(LineView):
@@ -19,7 +26,13 @@ class Graph(LineView):
         super().__init__(id=id)
         self.show_cursor = False
         self._plot = Plot()
+        self._last: tuple[View, Trends] | None = None
         self._lines: list[Runs] = []
+
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
+        if self._last is not None:
+            self.update_view(*self._last)
 
     def length(self) -> int:
         return len(self._lines)
@@ -29,8 +42,12 @@ class Graph(LineView):
 
     def update_view(self, view: View, trends: Trends) -> None:
         """Take a tick."""
+        self._last = (view, trends)
         width, height = self.size.width - 1, self.size.height
         if width > 4 and height > 0:
+            interval = max(0.1, round(view.snapshot.interval or 1.0, 1))
+            shown = round(2 * trends.zoom * (width - 6) * interval, -1)
+            self.set_title(str(self.BORDER_TITLE), f"last {human_seconds(shown)}")
             self._lines = self.draw(view, trends, width, height)
             self.paint()
 
@@ -93,11 +110,13 @@ class CpuGraph(Graph):
         if load is not None and width > 56:
             legend.append((f"   load {load[0]:.2f}", "dim"))
         share = mean_of(job) if mine else None
-        size = (width, height - 1)
+        below = core_lines(view, width) if height >= ROOMY else []
+        size = (width, height - 1 - len(below))
         label = f"{top:.0f} %"
         return [
             tuple(legend),
             *self.plotted(trends, mean_of(machine, cores), share, size, top, label),
+            *below,
         ]
 
 
@@ -122,9 +141,14 @@ class MemoryGraph(Graph):
             legend.append((f"   swap {human_bytes(memory.swap_used)}", "dim"))
         top = byte_ceiling(max(trends.highest(used, width), trends.highest(job, width)))
         share = mean_of(job) if mine else None
-        size = (width, height - 1)
+        below = machine_lines(view, trends, width) if height >= ROOMY else []
+        size = (width, height - 1 - len(below))
         label = human_bytes(top)
-        return [tuple(legend), *self.plotted(trends, mean_of(used), share, size, top, label)]
+        return [
+            tuple(legend),
+            *self.plotted(trends, mean_of(used), share, size, top, label),
+            *below,
+        ]
 
 
 def byte_ceiling(size: float) -> float:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from textual import events
+
 from proctui.awareness.view import Tomb, View
 from proctui.model import Identity
 from proctui.tui import facts
+from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import Run, Runs
 from proctui.tui.widgets.text_pane import TextPane
 
@@ -23,9 +26,13 @@ class Inspector(TextPane):
         self.identity: Identity | None = None
         self.details: Mapping[str, Any] | None = None
         self._view: View | None = None
+        self._trends: Trends | None = None
 
-    def show(self, view: View | None, identity: Identity | None) -> None:
+    def show(
+        self, view: View | None, identity: Identity | None, trends: Trends | None = None
+    ) -> None:
         """Show another process, or the same one at another moment."""
+        self._trends = trends or self._trends
         other = (identity and identity.key) != (self.identity and self.identity.key)
         if other:
             self.details = None
@@ -52,6 +59,10 @@ class Inspector(TextPane):
         """Whether what is shown must be read from the kernel."""
         return self.tab not in ("overview", "evidence")
 
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
+        self._update(keep=True)
+
     def head(self) -> tuple[Runs, ...]:
         runs: list[Run] = []
         for name, short in facts.TABS.items():
@@ -74,7 +85,10 @@ class Inspector(TextPane):
             self.set_lines(facts.gone(identity, self._tomb(view, identity), width), keep=keep)
             return
         self.set_title(f"Inspector  {proc.name} {proc.pid}")
-        self.set_lines(facts.lines(self.tab, view, proc, self.details, width), keep=keep)
+        past: list[float | None] = []
+        if self.tab == "overview" and self._trends is not None:
+            past = self._trends.cpu_of(identity, 2 * width)
+        self.set_lines(facts.lines(self.tab, view, proc, self.details, width, past), keep=keep)
 
     def _tomb(self, view: View, identity: Identity) -> Tomb | None:
         return next((t for t in view.tombs if t.identity.key == identity.key), None)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+
+from rich.cells import cell_len
+from textual import events
+
 from proctui.tui.stack_lines import Dump, Row
 from proctui.tui.widgets.line_view import Runs
 from proctui.tui.widgets.text_pane import TextPane
@@ -26,6 +31,11 @@ class StackPane(TextPane):
         self._folded: set[Runs] = set()
         self._opened: set[tuple[Runs, Runs]] = set()
         self._places: list[tuple[int, int]] = []
+
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
+        if self.dumps:
+            self.call_after_refresh(self._render_dump, keep=True)
 
     def on_mount(self) -> None:
         self.set_title("Stack")
@@ -76,8 +86,9 @@ class StackPane(TextPane):
                     lines += opened
                     self._places += [(number, at)] * len(opened)
                 else:
-                    lines.append(row.runs)
-                    self._places.append((number, at))
+                    shown = wrapped(row.runs, self.size.width - 2) if row.prose else [row.runs]
+                    lines += shown
+                    self._places += [(number, at)] * len(shown)
         count = f"{self.at + 1} of {len(self.dumps)} · < >" if len(self.dumps) > 1 else ""
         self.set_title("Stack", count)
         self.set_lines(lines, keep=keep)
@@ -134,6 +145,15 @@ class StackPane(TextPane):
         else:
             self._folded = {block.title for block in self.dumps[self.at].blocks}
         self._render_dump(keep=True)
+
+
+def wrapped(runs: Runs, width: int) -> list[Runs]:
+    """The last run broken into lines that begin where it does."""
+    *before, (text, style) = runs
+    indent = min(sum(cell_len(part) for part, _style in before), 12)
+    parts = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
+    first: Runs = (*before, (parts[0], style))
+    return [first, *(((" " * indent, ""), (part, style)) for part in parts[1:])]
 
 
 def _text(rows: tuple[Row, ...]) -> Runs:
