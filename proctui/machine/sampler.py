@@ -32,6 +32,9 @@ ARGV_TICKS = 5
 """The job's command lines are read again every so many ticks: programs rename themselves."""
 UID_TICKS = 16
 """A changed process's owner is looked up again after so many ticks (daemons drop privileges)."""
+LISTED_A_TICK = 1250
+"""A death that nothing explains is looked for after one tick for so many processes: among
+more of them the sleepers' own turns find it as soon, and a listing costs most there."""
 _CLOCK = stat.CLOCK_TICKS
 _PAGE = stat.PAGE_SIZE
 
@@ -88,6 +91,8 @@ class ProcSource:
         self._at: float | None = None
         self._counters = Counters(None, None, None)
         self._listed_at = -RELIST_TICKS
+        self._searched_at = 0
+        self._unexplained = 0
 
     @property
     def held(self) -> int:
@@ -257,7 +262,7 @@ class ProcSource:
         died = forks - (now.tasks - before.tasks)
         given = now.last_pid - before.last_pid
         if forks == 0 and given == 0:
-            return self._entries.values() if died > deaths else ()
+            return self._entries.values() if self._due(died - deaths) else ()
         if not self._probes or not 0 < given <= len(self._entries) // 4 + 16:
             return self._list(born)
         for pid in range(before.last_pid + 1, now.last_pid + 1):
@@ -266,7 +271,20 @@ class ProcSource:
             found = self._files.probe(pid)
             if found is Found.NOTHING or (found is Found.PROCESS and not self._meet(pid, born)):
                 deaths += 1
-        return self._list(born) if died > deaths else ()
+        return self._list(born) if self._due(died - deaths) else ()
+
+    def _due(self, unexplained: int) -> bool:
+        """Whether to look for the dead now, so many of them being unexplained since the last time.
+
+        Threads end, too, so a busy machine has some at every tick.
+        """
+        self._unexplained += max(0, unexplained)
+        if not self._unexplained:
+            return False
+        if (self._tick - self._searched_at) * LISTED_A_TICK < len(self._entries):
+            return False
+        self._searched_at, self._unexplained = self._tick, 0
+        return True
 
     def _list(self, born: list[int]) -> list[Entry]:
         if self._tick - self._listed_at >= RELIST_TICKS:

@@ -8,10 +8,12 @@ from proctui.machine.entries import Entry
 
 __all__ = ["QUIET_TICKS", "STRIDE", "Turns"]
 
-QUIET_TICKS = 16
+QUIET_TICKS = 6
 """Ticks without any change after which a process counts as a long sleeper."""
 STRIDE = 8
 """Long sleepers are read every so many ticks."""
+_SETTLING = 4
+"""The awake are looked through for who fell asleep every so many ticks."""
 
 
 class Turns:
@@ -62,7 +64,7 @@ class Turns:
                 if entry.moved == tick:
                     entry.slot = None
                     self.awake.append(entry)
-        if slot:
+        if tick % _SETTLING:
             return
         for entry in self.awake:
             if tick - entry.moved >= QUIET_TICKS and not entry.busy and entry.pid not in job:
