@@ -187,7 +187,7 @@ def test_hot_functions_and_speedscope(tmp_path: Path) -> None:
         pids = [actors["busy_loop"].pid, actors["shell"].pid]
         found = hot_functions(pids, 1, save=str(saved))
         assert found is not None
-        assert found[0]["function"] == "busy_loop" and found[0]["file"].endswith("hangs.py")
+        assert found[0]["function"] == "busy_loop" and found[0]["file"].endswith("rests.py")
         assert 0.5 < found[0]["share"] <= 1 and found[0]["share"] <= found[0]["cumulative"]
         document = json.loads(saved.read_text())
         assert document["profiles"][0]["type"] == "sampled"

@@ -1,8 +1,6 @@
-"""Programs that hang, seem to hang, or rest: ``python hangs.py NAME`` plays one.
+"""Programs that hang: ``python hangs.py NAME`` plays one, and prints ``ready``.
 
-Each prints ``ready`` once everything stands as it shall, on descriptor 3 if
-its standard output is part of the play (``PROCTUI_ZOO_READY=3``).  Expected
-verdicts stand beside the tests.
+The expected verdicts stand in ``tests/stacks/test_zoo.py``.
 """
 
 from __future__ import annotations
@@ -17,34 +15,18 @@ import os
 import queue
 import signal
 import socket
-import socketserver
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-FOREVER = 3600.0
-
-
-def ready() -> None:
-    os.write(int(os.environ.get("PROCTUI_ZOO_READY", "1")), b"ready\n")
-
-
-def _meet(count: int) -> threading.Barrier:
-    return threading.Barrier(count)
-
-
-def _ready_when(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.01)
-    ready()
+from play import FOREVER, ready
 
 
 def lock_inversion() -> None:
-    a, b, meet = threading.Lock(), threading.Lock(), _meet(3)
+    a, b, meet = threading.Lock(), threading.Lock(), threading.Barrier(3)
 
     def left() -> None:
         with a:
@@ -79,7 +61,7 @@ def lock_inversion_watched() -> None:
 
 
 def three_way() -> None:
-    locks, meet = [threading.Lock() for _ in range(3)], _meet(4)
+    locks, meet = [threading.Lock() for _ in range(3)], threading.Barrier(4)
 
     def philosopher(mine: threading.Lock, other: threading.Lock) -> None:
         with mine:
@@ -164,7 +146,7 @@ def native_mutex() -> None:
     """Two pthread mutexes taken in opposite order, the main thread lives on."""
     libc = ctypes.CDLL(None)
     one, two = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
-    meet = _meet(3)
+    meet = threading.Barrier(3)
 
     def take(first: object, second: object) -> None:
         libc.pthread_mutex_lock(first)
@@ -180,33 +162,6 @@ def native_mutex() -> None:
         time.sleep(0.2)
 
 
-def lock_chain() -> None:
-    """Waits for a lock whose holder will go on: no hang."""
-    a, b, stand = threading.Lock(), threading.Lock(), threading.Event()
-
-    def holder() -> None:
-        with a:
-            stand.set()
-            time.sleep(FOREVER)
-
-    def middle() -> None:
-        with b, a:
-            pass
-
-    def last() -> None:
-        with b:
-            pass
-
-    threading.Thread(target=holder, daemon=True).start()
-    stand.wait()
-    threading.Thread(target=middle, daemon=True).start()
-    time.sleep(0.1)
-    threading.Thread(target=last, daemon=True).start()
-    time.sleep(0.1)
-    ready()
-    time.sleep(FOREVER)
-
-
 def gil_sleep() -> None:
     """C code that sleeps without letting go of the GIL."""
     libc = ctypes.PyDLL(None)
@@ -220,37 +175,6 @@ def gil_sleep() -> None:
     libc.sleep(3600)
 
 
-def vfork_d_state() -> None:
-    """The parent of a vfork child that pauses stands in state D."""
-    libc = ctypes.CDLL(None)
-    ready()
-    if libc.vfork() == 0:
-        libc.pause()
-
-
-def busy_loop() -> None:
-    ready()
-    while True:
-        pass
-
-
-def tty_input() -> None:
-    ready()
-    input()
-
-
-def socket_receive() -> None:
-    server = socket.create_server(("127.0.0.1", 0))
-    client = socket.create_connection(server.getsockname())
-    other, _ = server.accept()
-    if os.fork() == 0:
-        client.close()
-        time.sleep(FOREVER)
-    other.close()
-    ready()
-    client.recv(1)
-
-
 def _suicide(_: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -261,53 +185,6 @@ def pool_worker_killed() -> None:
     time.sleep(0.6)
     ready()
     result.get()
-
-
-def idle_pool() -> None:
-    pool = multiprocessing.get_context("fork").Pool(3)
-    pool.map(abs, range(6))
-    ready()
-    time.sleep(FOREVER)
-
-
-def idle_process_pool() -> None:
-    context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
-        list(pool.map(abs, range(6)))
-        ready()
-        time.sleep(FOREVER)
-
-
-def idle_executor() -> None:
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        list(pool.map(abs, range(6)))
-        ready()
-        threading.Event().wait()
-
-
-def idle_queue_workers() -> None:
-    jobs: queue.Queue[int] = queue.Queue()
-    for _ in range(3):
-        threading.Thread(target=jobs.get, daemon=True).start()
-    ready()
-    signal.pause()
-
-
-def idle_server() -> None:
-    with socketserver.ThreadingTCPServer(
-        ("127.0.0.1", 0), socketserver.BaseRequestHandler
-    ) as server:
-        ready()
-        server.serve_forever(poll_interval=FOREVER)
-
-
-def idle_asyncio_server() -> None:
-    async def main() -> None:
-        server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-        ready()
-        await server.serve_forever()
-
-    asyncio.run(main())
 
 
 def asyncio_future() -> None:
@@ -329,47 +206,10 @@ def future_of_itself() -> None:
     pool.submit(outer).result()
 
 
-def periodic_worker() -> None:
-    ready()
-    while True:
-        sum(range(1000))
-        time.sleep(0.1)
-
-
-def back_pressure() -> None:
-    """A writer whose pipe is full because its reader is slow."""
-    code = "import os\nwhile True: os.write(1, b'x' * 65536)"
-    child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    ready()
-    while True:
-        os.read(child.stdout.fileno(), 1024)
-        time.sleep(0.3)
-
-
-def stopped() -> None:
-    ready()
-    os.kill(os.getpid(), signal.SIGSTOP)
-
-
-def zombie() -> None:
-    if os.fork() == 0:
-        os._exit(0)
-    time.sleep(0.1)
-    ready()
-    time.sleep(FOREVER)
-
-
-def shell() -> None:
-    """Not Python: a shell that waits for a sleeping child."""
-    ready()
-    os.execvp("sh", ["sh", "-c", "sleep 3600; :"])
-
-
 def mixed_tree() -> None:
     """A shell above a healthy worker and a deadlocked one."""
     here, me = Path(__file__).resolve(), sys.executable
-    script = f"{me} {here} periodic_worker & exec {me} {here} self_deadlock"
+    script = f"{me} {here.with_name('rests.py')} periodic_worker & exec {me} {here} self_deadlock"
     os.execvp("sh", ["sh", "-c", script])
 
 
@@ -410,44 +250,9 @@ def semaphores_between_processes() -> None:
     take(a, b)
 
 
-def _hold(lock: object, taken: threading.Event) -> None:
-    with lock:  # type: ignore[attr-defined]
-        taken.set()
-        time.sleep(FOREVER)
-
-
-def contended_between_processes() -> None:
-    """Waits for a lock that another process holds and will release."""
-    context = multiprocessing.get_context("fork")
-    lock, taken = context.Lock(), context.Event()
-    context.Process(target=_hold, args=(lock, taken)).start()
-    taken.wait()
-    ready()
-    with lock:
-        pass
-
-
-def lock_as_a_signal() -> None:
-    """A timer of the library will release it: no code of the program runs meanwhile."""
-    lock = threading.Lock()
-    lock.acquire()
-    threading.Timer(FOREVER, lock.release).start()
-    ready()
-    lock.acquire()
-
-
-def joined_server() -> None:
-    """The main thread joins a server's thread: it lives as long as the server."""
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-    thread = threading.Thread(target=server.serve_forever, args=(FOREVER,))
-    thread.start()
-    ready()
-    thread.join()
-
-
 def rlock_inversion() -> None:
     """An RLock is released by its owner alone: a proof although the main thread lives on."""
-    a, b, meet = threading.RLock(), threading.RLock(), _meet(3)
+    a, b, meet = threading.RLock(), threading.RLock(), threading.Barrier(3)
 
     def take(first: object, second: object) -> None:
         with first:  # type: ignore[attr-defined]
@@ -461,21 +266,6 @@ def rlock_inversion() -> None:
     ready()
     while True:
         time.sleep(0.2)
-
-
-def rlock_chain() -> None:
-    """Its owner sleeps with a time limit: no hang."""
-    lock, taken = threading.RLock(), threading.Event()
-
-    def keep() -> None:
-        with lock:
-            taken.set()
-            time.sleep(FOREVER)
-
-    threading.Thread(target=keep).start()
-    taken.wait()
-    ready()
-    lock.acquire()
 
 
 def rlock_of_the_dead() -> None:
@@ -522,17 +312,6 @@ def join_a_getter() -> None:
     thread.start()
     ready()
     thread.join()
-
-
-def sleeper() -> None:
-    ready()
-    time.sleep(FOREVER)
-
-
-def signal_waiter() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    ready()
-    signal.pause()
 
 
 if __name__ == "__main__":
