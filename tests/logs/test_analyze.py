@@ -94,7 +94,7 @@ def test_the_same_from_helpers_in_parts_as_here_in_one(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "app.log"
-    truth = make(form, 20000, seed=7)
+    truth = make(form, 8000, seed=7)
     log.write_bytes(truth.data)
     os.utime(log, (START + 40000, START + 40000))
     whole = analyze(log, "errors|open", context=1)
@@ -182,12 +182,12 @@ def test_a_thousand_matches_are_shown_and_all_are_counted(tmp_path: Path) -> Non
 def test_last_lines_are_exact(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     for ending in ("", "\n"):
-        log.write_text("\n".join(f"line {n}" for n in range(50000)) + ending)
-        for last in (1, 7, 49999, 50000, 60000):
+        log.write_text("\n".join(f"line {n}" for n in range(20000)) + ending)
+        for last in (1, 7, 19999, 20000, 30000):
             result = analyze(log, "^", last)
-            assert result["scanned"]["lines"] == min(last, 50000)
+            assert result["scanned"]["lines"] == min(last, 20000)
             first = result["pattern"]["matches"][0]
-            assert first["text"] == f"line {max(0, 50000 - last)}"
+            assert first["text"] == f"line {max(0, 20000 - last)}"
             assert first["line"] == 1
             assert first["byte"] == result["scanned"]["from_byte"]
 

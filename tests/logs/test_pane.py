@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proctui.errors import AccessDenied, BadArgument, ProctuiError
+from proctui.logs import helper as helpers
 from proctui.logs.outline import editor_place, entry_text, histogram, line_text, save
 from proctui.logs.pane import Change, Filters, LogModel
 from tests.support import wait_for
@@ -327,8 +328,9 @@ def test_a_traceback_that_comes_line_by_line_is_one_entry(
 
 
 def test_a_pattern_that_explodes_is_told_and_left_out(
-    tmp_path: Path, opened: Callable[..., LogModel]
+    tmp_path: Path, opened: Callable[..., LogModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(helpers, "CPU_LIMIT", 0.2)
     log = tmp_path / "a.log"
     numbered(log, 50)
     with log.open("a") as file:
