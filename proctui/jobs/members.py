@@ -7,6 +7,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from proctui.awareness import memory
+from proctui.awareness.baseline import Baseline
 from proctui.awareness.writer import Entry
 from proctui.errors import ProctuiError
 from proctui.jobs import family
@@ -84,11 +86,24 @@ class Members:
         runner.writer.flush()
         return self._live
 
+    def publish(self, baseline: Baseline) -> None:
+        """Write the baseline down, and let go of it: a crowd of thousands weighs megabytes."""
+        self.runner.writer.write_baseline(baseline)
+        self.runner.writer.baseline = None
+
+    def baseline_rows(self) -> list[Any]:
+        """The baseline as it is published: from the sealed memory that this process holds."""
+        rows = memory.read(self.runner.own.pid, self.runner.writer.session.id, "baseline")
+        return rows if isinstance(rows, list) else []
+
     def adopt(self, who: Identity, words: str) -> None:
         """A person outside says that it is the job's: certain from here on."""
         writer = self.runner.writer
-        if writer.baseline is not None and writer.baseline.release(who):
-            writer.write_baseline(writer.baseline)
+        self.runner.end_census()
+        rows = self.baseline_rows()
+        baseline = Baseline.from_rows(rows) if rows else None
+        if baseline is not None and baseline.release(who):
+            self.publish(baseline)
         writer.record_spawned(who, (words,), Certainty.CERTAIN)
         writer.flush()
         self._adopted[who.key] = who

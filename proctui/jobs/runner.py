@@ -122,7 +122,7 @@ class Runner(Loop):
             controllers=self.means.controllers(self.own), keeper=self.means.keeper
         )
         if baseline is not None:
-            self.writer.write_baseline(baseline)
+            self.members.publish(baseline)
 
     def _count_on(self) -> None:
         """One step of a large census; the job runs already, but who was before it is settled."""
@@ -135,7 +135,7 @@ class Runner(Loop):
         """Look at whoever is left, for somebody who has to know now."""
         if self.census is not None:
             listed, self.census = self.census, None
-            self.writer.write_baseline(listed.take())
+            self.members.publish(listed.take())
 
     def _know_job(self, pid: int) -> None:
         self.job = identity.identify(pid)

@@ -120,7 +120,7 @@ class Service:
         return {
             "ok": True,
             "session": to_document(writer.session),
-            "baseline": [] if writer.baseline is None else writer.baseline.to_rows(),
+            "baseline": self.runner.members.baseline_rows(),
             "spawned": [entry.document() for entry in writer.spawned()],
         }
 
