@@ -19,6 +19,7 @@ from proctui.tui.background import in_thread
 from proctui.tui.cells import status_text
 from proctui.tui.feed import Feed
 from proctui.tui.options import Options
+from proctui.tui.preferences import remember_theme, remembered_theme
 from proctui.tui.screens.main import MainScreen
 from proctui.tui.start import run_dashboard
 from proctui.tui.themes import DEFAULT, THEMES, role_defaults
@@ -64,6 +65,8 @@ class ProctuiApp(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         wanted = options.theme or options.config.dashboard.theme
+        if wanted == DEFAULT:
+            wanted = remembered_theme() or DEFAULT
         self.theme = wanted if wanted in self.available_themes else DEFAULT
         self.feed = Feed(options.watch, options.seconds)
         self.set_keymap(options.config.keys)
@@ -72,6 +75,7 @@ class ProctuiApp(App[int]):
         return role_defaults(self.current_theme.dark)
 
     def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, lambda theme: remember_theme(theme.name))
         loop = asyncio.get_running_loop()
         for one in (signal.SIGTERM, signal.SIGHUP):
             try:

@@ -185,6 +185,7 @@ KEYS = (
         "process",
     ),
     Key("act.copy", "y", "copy", "Copy", "Copy the line to the clipboard (OSC 52)", 20, "lines"),
+    Key("act.edit", "o", "edit", "Editor", "Open the log or this text in $EDITOR", 18, "text"),
     Key("debug.stack", "s", "stack", "Stack", "Stack of the selected process", 80, "process"),
     Key(
         "debug.stacks",
@@ -271,6 +272,8 @@ def applies(key: Key, context: Context) -> bool:
         return True
     if "lines" in needs:
         return context.pane in _LINES
+    if "text" in needs:
+        return context.pane in ("inspector", "stack", "log")
     if "foldable" in needs:
         return context.pane in ("processes", "stack", "cpu", "memory")
     if "process" in needs:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+import proctui
 from proctui.machine.series import Ring
 from proctui.tui import braille, layout
 from proctui.tui.bindings import GROUPS, KEYS, Context, applies, footer_keys, key_label
@@ -237,3 +239,9 @@ def test_the_header_without_a_session_says_that_it_only_looks() -> None:
     text = "".join(text for text, _style in header_runs(dataclasses.replace(FACTS, job=None), 199))
     assert "no job: looking only" in text
     assert "stray" not in text
+
+
+def test_the_page_about_keys_names_every_id() -> None:
+    page = (Path(proctui.__file__).parent / "docs" / "keys.md").read_text("utf-8")
+    for key in KEYS:
+        assert f"| `{key.id}` |" in page

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from textual.app import SuspendNotSupported
+
+from proctui.errors import ProctuiError
 from proctui.tui.screens.base import PaneScreen
 from proctui.tui.widgets.process_tree import ProcessTree
 from proctui.tui.widgets.stack_pane import StackPane
@@ -96,6 +101,27 @@ class ArrangeActions(PaneScreen):
         if text:
             self.app.copy_to_clipboard(text)
             self.say(f"Copied: {text[:60]}")
+
+    def action_edit(self) -> None:
+        """Open the log at its line, or the text of the pane, in the person's editor."""
+        from proctui.logs.outline import editor_place
+        from proctui.tui.editing import command_for, edit, kept_in_file
+
+        pane = self.active_pane
+        model = self.log_pane.model
+        place = editor_place(model, pane.cursor) if pane is self.log_pane and model else None
+        text = "\n".join(pane.plain(at) for at in range(pane.length())) if place is None else ""
+        try:
+            with contextlib.ExitStack() as stack:
+                path = place[0] if place else stack.enter_context(kept_in_file(text))
+                command = command_for(path, place[1] if place else 1)
+                stack.enter_context(self.app.suspend())
+                edit(command)
+        except ProctuiError as error:
+            self.say(f"{error.message}: {error.hint}", severity="warning")
+        except SuspendNotSupported:
+            self.say("This terminal can't be given to an editor.", severity="warning")
+        self.action_redraw()
 
     def action_redraw(self) -> None:
         """Paint every cell anew, whatever others wrote onto the terminal."""
