@@ -58,6 +58,11 @@ class World:
             self.verdicts[pid] = value
         elif kind == "group":
             self.procs[pid] = row._replace(pgid=value)
+        elif kind == "birth":
+            child, verdict = value
+            if child not in self.procs:
+                self.procs[child] = proc(child, pid, pgid=row.pgid)
+                self.verdicts[child] = verdict
         elif kind == "die":
             del self.procs[pid]
             self.verdicts.pop(pid, None)
@@ -196,8 +201,13 @@ changes = st.lists(
         st.tuples(st.just("role"), st.sampled_from(PIDS), verdicts()),
         st.tuples(st.just("group"), st.sampled_from(PIDS), st.sampled_from(PIDS[:4])),
         st.tuples(st.just("die"), st.sampled_from(PIDS), st.none()),
+        st.tuples(
+            st.just("birth"),
+            st.sampled_from(PIDS),
+            st.tuples(st.sampled_from(range(20, 30)), verdicts()),
+        ),
     ),
-    max_size=6,
+    max_size=8,
 )
 scopes = st.sampled_from(["single", "tree", "group"])
 some_signals = st.sampled_from([signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1])
@@ -291,6 +301,22 @@ def test_one_refused_named_or_grouped_process_stops_everything(
         groups = {world.procs[pid].pgid for pid in pids}
         members = {pid for pid, row in world.procs.items() if row.pgid in groups}
         assert members == {one.pid for one in plan.targets} and not groups & {0, 1}
+
+
+@pytest.mark.parametrize("sure", list(Certainty))
+@pytest.mark.parametrize("scope", ["tree", "group"])
+def test_newcomers_join_only_if_they_surely_are_spawned(sure: Certainty, scope: Scope) -> None:
+    spawned = Verdict(Role.SPAWNED, Certainty.CERTAIN, ("made up",))
+    world = World({5: proc(5, 1), 6: proc(6, 1)}, {5: spawned, 6: spawned}, frozenset({5}))
+    with pytest.MonkeyPatch.context() as patch:
+        install(world, patch)
+        plan = make_plan(world.look, [5], scope=scope)
+        world.changes = [("birth", 5, (20, Verdict(Role.SPAWNED, sure, ("made up",))))]
+        report = execute.execute(plan, world.look, grace=0.0)
+    assert not world.wrong
+    joined = [one.pid for one in report.results if one.joined]
+    assert joined == ([20] if sure is Certainty.CERTAIN else [])
+    assert 6 in world.procs and (20 in world.procs) == (sure is Certainty.LIKELY)
 
 
 @pytest.mark.parametrize("pgid", [0, 1])
