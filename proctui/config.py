@@ -8,6 +8,7 @@ something unprotected.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +97,8 @@ _BOUNDS = {
 def load(path: Path | None = None) -> Config:
     """Read the configuration; a missing file is the default.
 
-    Raises :class:`BadArgument` with ``FILE:LINE`` for anything it does not know.
+    So is one behind the closed door of another user, whose HOME we were left
+    with (sudo, setpriv): it was never ours.  Raises :class:`BadArgument` with ``FILE:LINE`` for anything it does not know.
     """
     path = path or paths.config_file()
     try:
@@ -104,8 +106,24 @@ def load(path: Path | None = None) -> Config:
     except FileNotFoundError:
         return Config()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadArgument(f"{path} can't be read: {error}", "mend or remove the file") from error
+        if isinstance(error, PermissionError) and _is_anothers(path):
+            return Config()
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadArgument(f"{path} can't be read: {words}", "mend or remove the file") from error
     return parse(text, str(path))
+
+
+def _is_anothers(path: Path) -> bool:
+    """Whether the directory at which we are stopped belongs to somebody else."""
+    owner = os.geteuid()
+    for folder in reversed(path.parents):
+        try:
+            owner = folder.stat().st_uid
+        except PermissionError:
+            break
+        except OSError:
+            return False
+    return owner != os.geteuid()
 
 
 def parse(text: str, where: str = "config.toml") -> Config:

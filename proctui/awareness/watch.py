@@ -49,6 +49,8 @@ class Watch:
     process is its owner and records what it sees.  ``own_children``: the
     caller's own children count as spawned without any session (the library).
     ``live`` is False for a recording, whose pids mean nothing to this kernel.
+    ``narrow``: the source shows only whom it is asked for, so it is asked for
+    everybody on whom a role hangs.
     Safe to be used by several threads; one looks at a time.
     """
 
@@ -65,6 +67,7 @@ class Watch:
         history: int | None = None,
         exits: bool = False,
         live: bool = True,
+        narrow: bool = False,
     ) -> None:
         self.source = source
         self.writer = writer
@@ -77,6 +80,7 @@ class Watch:
         self._own = own or kernel.own()
         self._follower = Follower(truth) if truth is not None and writer is None and live else None
         self._controllers = chains.Controllers()
+        self._requester = behalf.requester() if live else None
         self._classifier = Classifier(
             truth,
             own=self._own,
@@ -85,13 +89,14 @@ class Watch:
             root="/proc" if live else None,
             own_children=own_children,
             confirm=_has_its_number if live else None,
-            requester=behalf.requester() if live else None,
+            requester=self._requester,
         )
         self._graves = Graves(exits=exits and live)
         self._history = None if history == 0 else History(history or self.config.dashboard.history)
         self._lock = threading.RLock()
         self._view: View | None = None
         self._job: frozenset[int] = frozenset()
+        self._narrow = narrow
         self._connector = None
         if live and truth is not None and _needs_reports(truth):
             self._connector = open_connector()
@@ -133,10 +138,15 @@ class Watch:
     def _wanted(self) -> frozenset[int]:
         """Who is read at every look: the job and what it hangs from, whose rows must not be old."""
         session = self.session
-        if session is None:
-            return self._job
-        heads = (session.leader, session.runner, session.keeper)
-        return self._job | {head.pid for head in heads if head is not None}
+        wanted = set(self._job)
+        if session is not None:
+            heads = (session.leader, session.runner, session.keeper)
+            wanted.update(head.pid for head in heads if head is not None)
+        if self._narrow:
+            wanted.update(one.identity.pid for _, one in self._others())
+            if self._requester is not None:
+                wanted.add(self._requester.pid)
+        return frozenset(wanted)
 
     def close(self) -> None:
         """Let go of the source; a session that this watch owns is not ended by it."""
@@ -341,8 +351,13 @@ def open_watch(
     own_children: bool = False,
     exits: bool = False,
     history: int | None = None,
+    only: int | None = None,
+    tree: bool = False,
 ) -> Watch:
     """A watch on the session that is meant (the contract's rule), or on none.
+
+    ``only``: for one look at this pid, its children (with ``tree`` all that is
+    below it) and those on whom their roles hang; nobody else is shown.
 
     Raises what :func:`proctui.awareness.select.resolve_session` raises, and
     :class:`RefusedError` where ``signalling`` and the session can't be believed.
@@ -353,9 +368,14 @@ def open_watch(
         truth = truth_of_the_caller()
     if signalling and truth is not None and truth.blocked is not None:
         raise RefusedError(truth.blocked, "nothing is signalled on the word of such files")
+    eyes = None if only is None or source != "auto" else _narrow_source(only, tree=tree)
+    narrow = eyes is not None
+    if eyes is None:
+        eyes = frugal_source() if own_children and source == "auto" else open_source(source)
     return Watch(
-        frugal_source() if own_children and source == "auto" else open_source(source),
+        eyes,
         truth=truth,
+        narrow=narrow,
         config=config,
         own_children=own_children,
         exits=exits,
@@ -370,6 +390,14 @@ def frugal_source() -> Source:
 
         return ProcSource(descriptor_budget=0)
     return open_source("psutil")
+
+
+def _narrow_source(pid: int, *, tree: bool) -> Source | None:
+    if not Path("/proc/self/stat").exists():
+        return None
+    from proctui.machine.narrow import NarrowSource
+
+    return NarrowSource(pid, tree=tree)
 
 
 class Private(Protocol):

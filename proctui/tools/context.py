@@ -31,10 +31,18 @@ SHARED: ContextVar[Look | None] = ContextVar("shared", default=None)
 
 
 @contextlib.contextmanager
-def looking(session: str | None = None, *, signalling: bool = False) -> Iterator[Look]:
+def looking(
+    session: str | None = None,
+    *,
+    signalling: bool = False,
+    only: int | None = None,
+    tree: bool = False,
+) -> Iterator[Look]:
     """A function that looks now, in the eyes of ``session`` (default: the contract's choice).
 
     A view's command lines are read when asked for, so only within the block.
+    With ``only`` one look is enough, and the view need not show more than this
+    pid, its ancestors and its children (with ``tree`` all its descendants).
     """
     shared = SHARED.get()
     if shared is not None and session is None:
@@ -42,7 +50,9 @@ def looking(session: str | None = None, *, signalling: bool = False) -> Iterator
         return
     from proctui.awareness.watch import open_watch
 
-    watch = open_watch(session, signalling=signalling, own_children=True, history=0)
+    watch = open_watch(
+        session, signalling=signalling, own_children=True, history=0, only=only, tree=tree
+    )
     try:
         yield watch.look
     finally:

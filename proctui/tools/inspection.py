@@ -41,7 +41,7 @@ def inspect_in(
     check_flag(include_files, "include_files")
     from proctui.machine import details
 
-    with looking(session) as look:
+    with looking(session, only=pid) as look:
         view = look()
     identity = find(view, pid).identity
     result = details.inspect(identity, include_threads=include_threads, include_files=include_files)

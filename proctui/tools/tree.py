@@ -37,10 +37,12 @@ def show_process_tree(root_pid: int | None = None, depth: int | None = None) -> 
     if root_pid is not None:
         check_pid(root_pid, name="root_pid")
     _check_depth(depth)
-    with looking() as look:
+    if root_pid is None and SHARED.get() is None:
+        root_pid = os.getpid()
+    with looking(only=_small(root_pid), tree=True) as look:
         view = look()
         if root_pid is None:
-            root_pid = os.getpid() if SHARED.get() is None else default_root(view)
+            root_pid = default_root(view)
         return tree_of(view, root_pid, depth)
 
 
@@ -51,9 +53,14 @@ def process_tree(
     if root_pid is not None:
         check_pid(root_pid)
     _check_depth(depth)
-    with looking(session) as look:
+    with looking(session, only=_small(root_pid), tree=True) as look:
         view = look()
         return tree_of(view, default_root(view) if root_pid is None else root_pid, depth)
+
+
+def _small(root: int | None) -> int | None:
+    """A root below which not nearly everything stands; there one full look is the cheaper."""
+    return None if root is None or root <= 2 else root
 
 
 def _check_depth(depth: object) -> None:

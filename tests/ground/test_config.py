@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,27 @@ def test_the_commented_default_is_valid_and_names_every_key() -> None:
     )
     parsed = config.parse(uncommented)
     assert parsed.dashboard == config.Dashboard() and parsed.protect == config.Protect()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's id for a moment")
+def test_another_users_closed_home_is_no_configuration_of_ours(tmp_path: Path) -> None:
+    closed = tmp_path / "home"
+    closed.mkdir(mode=0o700)
+    file = closed / "config.toml"
+    file.write_text("nonsense = 1\n")
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o005 != 0o005 and folder != Path("/"):
+            folder.chmod(0o755)
+        if folder.name.startswith("pytest-of"):
+            break
+    os.seteuid(65534)
+    try:
+        assert config.load(file) == config.Config()
+        os.seteuid(0)
+        os.chown(closed, 65534, -1)
+        file.chmod(0)
+        os.seteuid(65534)
+        with pytest.raises(BadArgument, match="can't be read: Permission denied"):
+            config.load(file)
+    finally:
+        os.seteuid(0)
