@@ -155,6 +155,17 @@ def test_plain_words_are_found_without_an_engine() -> None:
     assert literals("é", True) is None
 
 
+@pytest.mark.parametrize("ignore_case", [False, True])
+def test_words_in_a_large_chunk_are_found_alike(ignore_case: bool) -> None:
+    chunk = b"".join(
+        b"%d %s\n" % (n, (b"error", b"Timeout error", b"", b"x\0timeout", b"none")[n * 7919 % 5])
+        for n in range(20000)
+    )
+    for piece in (chunk, chunk + b"last error"):
+        matcher = Matcher("error|timeout|absent", ignore_case)
+        assert found(matcher, piece) == reference("error|timeout", ignore_case, piece)
+
+
 def test_spans_are_character_offsets_of_the_shown_text() -> None:
     assert Matcher("b+").spans("é bb ab") == [[2, 4], [6, 7]]
     assert Matcher("x*").spans("axxa") == [[1, 3]]
