@@ -22,7 +22,7 @@ from proctui.tui.options import Options
 from proctui.tui.preferences import remember_theme, remembered_theme
 from proctui.tui.screens.main import MainScreen
 from proctui.tui.start import run_dashboard
-from proctui.tui.themes import DEFAULT, THEMES, role_defaults
+from proctui.tui.themes import DEFAULT, SIXTEEN, THEMES, role_defaults
 
 __all__ = ["ProctuiApp", "run_dashboard"]
 
@@ -66,7 +66,8 @@ class ProctuiApp(App[int]):
             self.register_theme(theme)
         wanted = options.theme or options.config.dashboard.theme
         if wanted == DEFAULT:
-            wanted = remembered_theme() or DEFAULT
+            few = self.console.color_system == "standard"
+            wanted = SIXTEEN if few else remembered_theme() or DEFAULT
         self.theme = wanted if wanted in self.available_themes else DEFAULT
         self.feed = Feed(options.watch, options.seconds)
         self.set_keymap(options.config.keys)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
-__all__ = ["DEFAULT", "THEMES", "role_defaults"]
+__all__ = ["DEFAULT", "SIXTEEN", "THEMES", "role_defaults"]
 
 DEFAULT = "proctui-dark"
+SIXTEEN = "proctui-sixteen"
+"""For terminals of sixteen colours: nothing in it is rounded to white."""
 
 
 def _roles(
@@ -78,6 +80,24 @@ THEMES = (
         text_alpha=1.0,
         variables=_roles(
             "#ff9cff", "#c8c8c8", "#00ff87", "#ffb000", "#e0e0e0", "#00ff87", "#6f8fff"
+        ),
+    ),
+    Theme(
+        name="proctui-sixteen",
+        primary="#5555ff",
+        secondary="#00aaaa",
+        accent="#55ffff",
+        foreground="#ffffff",
+        background="#000000",
+        surface="#000000",
+        panel="#000000",
+        success="#55ff55",
+        warning="#ffff55",
+        error="#ff5555",
+        dark=True,
+        text_alpha=1.0,
+        variables=_roles(
+            "#ff55ff", "#aaaaaa", "#55ff55", "#ffff55", "#ffffff", "#55ff55", "#5555ff"
         ),
     ),
     Theme(

@@ -105,6 +105,10 @@ class MainScreen(
                 exclusive=True,
             )
             self.context_changed()
+            strange = set(self.remapped) - {key.id for key in KEYS}
+            if strange:
+                text = f"[keys] of the configuration names no key of proctui: {', '.join(strange)}"
+                self.say(f"{text}. proctui help keys lists them.", severity="warning")
             self.dashboard.settled()
 
     def _tell_news(self, view: View) -> None:
