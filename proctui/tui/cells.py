@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -129,6 +130,11 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         if length <= width:
             return text.rjust(width) if right else text.ljust(width)
         return text[: width - 1] + "…" if width > 0 else ""
+    return _fit_wide(text, width, right)
+
+
+@lru_cache(512)
+def _fit_wide(text: str, width: int, right: bool) -> str:
     length = cell_len(text)
     if length > width:
         return set_cell_size(text, max(0, width - 1)) + "…" if width > 0 else ""

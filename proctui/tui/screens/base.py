@@ -14,6 +14,7 @@ from textual.screen import Screen
 from proctui.awareness.view import View
 from proctui.tui.bindings import Context
 from proctui.tui.layout import PANES, PaneLayout
+from proctui.tui.painting import Painter
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.footer import KeyFooter
 from proctui.tui.widgets.graph import CpuGraph, MemoryGraph
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from proctui.tui.app import ProctuiApp
 
 __all__ = ["Body", "PaneScreen"]
+
+
+MARKS = 500
+"""Events that the graphs remember."""
 
 
 class Body(Container):
@@ -55,6 +60,8 @@ class PaneScreen(Screen[None]):
         self.view: View | None = None
         self.live: View | None = None
         self.trends = Trends()
+        self.events: list[tuple[int, str]] = []
+        self.painter = Painter(self)
         self.header_line = HeaderLine(id="header")
         self.processes = ProcessTree(id="processes")
         self.cpu = CpuGraph(id="cpu")
@@ -162,6 +169,9 @@ class PaneScreen(Screen[None]):
     def event(self, text: str, level: str = "info", moment: float | None = None) -> None:
         """Something happened: it stands in the log at its time."""
         model = self.log_pane.model
+        history = None if self.live is None else self.live.history
+        if history is not None:
+            self.events = [*self.events[-MARKS + 1 :], (history.last, level)]
         if model is not None:
             if moment is None:
                 moment = time.time() if self.live is None else self.live.snapshot.wall

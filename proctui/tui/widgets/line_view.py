@@ -20,6 +20,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from proctui.tui.painting import Painter
+
 __all__ = ["STYLE_NAMES", "LineView", "Run", "Runs"]
 
 Run = tuple[str, str]
@@ -122,7 +124,7 @@ class LineView(Widget, can_focus=True):
 
     def paint(self) -> None:
         """Refresh the rows of the screen whose content differs from what stands there."""
-        height, width = self.size.height, self.size.width
+        height = self.size.height
         if not height or not self.is_attached:
             return
         self.clamp()
@@ -140,8 +142,15 @@ class LineView(Widget, can_focus=True):
                 start = y
             elif not changed and start is not None:
                 self.painted_lines += y - start
-                self.refresh(Region(0, start, width, y - start))
+                self._refresh_rows(start, y - start)
                 start = None
+
+    def _refresh_rows(self, first: int, count: int) -> None:
+        painter: Painter | None = getattr(self.screen, "painter", None)
+        if painter is None or self.app.is_headless:
+            self.refresh(Region(0, first, self.size.width, count))
+        else:
+            painter.add(self, first, count)
 
     def _content(self, height: int) -> list[Row]:
         head = self.head()

@@ -1,0 +1,130 @@
+"""Rows written straight to the terminal where nothing can stand in front of them.
+
+Textual's compositor renders every widget that a frame touches from its top to
+its bottom and cuts the result to pieces.  The rows of a pane that nothing
+covers need none of that: they are moved to and written, all rows of one turn
+of the event loop at once.  Wherever that is not so certain (another screen or
+a toast on top, a layout to come, no terminal at all) the rows go the usual
+way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from textual.geometry import Region
+from textual.screen import Screen
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from proctui.tui.widgets.line_view import LineView
+
+__all__ = ["Painter"]
+
+_MOVE_TO = "\x1b[{};{}H"
+"""Cursor position (ECMA-48 CUP): row and column from 1."""
+
+
+class Painter:
+    """Paints rows of the panes of one screen."""
+
+    def __init__(self, screen: Screen[None]) -> None:
+        self._screen = screen
+        self._due: dict[LineView, set[int]] = {}
+        self._seen: Mapping[Widget, tuple[Region, Region]] | None = None
+        self._clear: dict[Widget, bool] = {}
+        self.frames = 0
+
+    def add(self, pane: LineView, first: int, count: int) -> None:
+        """Paint rows of a pane's content before the event loop turns again."""
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._due.setdefault(pane, set()).update(range(first, first + count))
+
+    def _flush(self) -> None:
+        due, self._due = self._due, {}
+        direct = self.possible()
+        parts: list[str] = []
+        for pane, rows in due.items():
+            if not pane.is_attached:
+                continue
+            if direct and self.is_clear(pane):
+                parts += self._rows(pane, rows)
+            else:
+                width = pane.size.width
+                pane.refresh(*(Region(0, y, width, 1) for y in sorted(rows)))
+        if parts:
+            self._write(parts)
+
+    def possible(self) -> bool:
+        """Whether the screen is the one that is seen, and stands as it was laid out."""
+        screen = self._screen
+        app = screen.app
+        return (
+            app._driver is not None
+            and not app.is_headless
+            and not app.is_inline
+            and app._running
+            and not app._closed
+            and not app._batch_count
+            and screen.is_current
+            and not screen._layout_required
+            and screen._compositor.size == app.size
+        )
+
+    def is_clear(self, pane: LineView) -> bool:
+        """Whether all of a pane is on the screen and nothing lies over it."""
+        seen = self._screen._compositor.visible_widgets
+        if seen is not self._seen:
+            self._seen = seen
+            self._clear.clear()
+        known = self._clear.get(pane)
+        if known is None:
+            known = self._clear[pane] = _uncovered(pane, seen)
+        return known
+
+    def _rows(self, pane: LineView, rows: set[int]) -> list[str]:
+        content = pane.content_region
+        filters = pane.get_line_filters()
+        background = pane.background_colors[1] if filters else None
+        console = self._screen.app.console
+        parts: list[str] = []
+        for y in sorted(rows):
+            if y >= content.height:
+                continue
+            strip = pane.render_line(y)
+            for one in filters:
+                assert background is not None
+                strip = strip.apply_filter(one, background)
+            parts.append(_MOVE_TO.format(content.y + y + 1, content.x + 1))
+            parts.append(strip.render(console))
+        # What Textual keeps of these rows is no longer what stands there.
+        top = content.y - pane.region.y
+        pane._styles_cache.set_dirty(*(Region(0, top + y, content.width, 1) for y in rows))
+        return parts
+
+    def _write(self, parts: list[str]) -> None:
+        app = self._screen.app
+        driver = app._driver
+        assert driver is not None
+        self.frames += 1
+        at = self._screen.outer_size.clamp_offset(app.cursor_position)
+        parts.append(_MOVE_TO.format(at.y + 1, at.x + 1))
+        app._begin_update()
+        driver.write("".join(parts))
+        app._end_update()
+
+
+def _uncovered(pane: Widget, seen: Mapping[Widget, tuple[Region, Region]]) -> bool:
+    mine = seen.get(pane)
+    if mine is None or not mine[1].contains_region(mine[0]):
+        return False
+    if pane.opacity != 1.0 or pane.styles.text_opacity != 1.0:
+        return False
+    above = set(pane.ancestors)
+    return not any(
+        one is not pane and one not in above and region and region.overlaps(mine[0])
+        for one, (region, _clip) in seen.items()
+    )

@@ -1,0 +1,62 @@
+"""Rows written straight to the terminal: the same picture as the compositor's, and only then."""
+
+from __future__ import annotations
+
+import shlex
+
+from textual.widgets._toast import ToastRack
+
+from proctui.tui.screens.main import MainScreen
+from tests.support import python, wait_for
+from tests.tui.driving import dashboard
+from tests.tui.test_terminal import PROCTUI, Terminal, pytestmark, terminal
+
+__all__ = ["pytestmark", "terminal"]
+
+JOB = "import time\nwhile True: sum(range(20000)); time.sleep(0.1)"
+
+
+def below_the_header(screen: Terminal) -> str:
+    return screen.tmux("capture-pane", "-p", "-e").partition("\n")[2]
+
+
+def test_what_was_written_directly_is_what_a_whole_frame_shows(terminal: Terminal) -> None:
+    terminal.start(f"{PROCTUI} run --on-quit end -- {shlex.join(python(JOB))}")
+    terminal.sees("● spawned")
+    wait_for(lambda: " 5s " in terminal.screen(), what="some ticks of the graphs")
+    terminal.press("j", "k", "Z")
+    terminal.sees("paused")
+    directly = below_the_header(terminal)
+    terminal.press("C-l")
+    wait_for(lambda: below_the_header(terminal) == directly, 10, "the same picture after Ctrl+L")
+    terminal.press("q")
+    terminal.restored()
+
+
+PANES = {"processes", "cpu", "memory", "inspector", "stack", "log"}
+
+
+def clear_panes(main: MainScreen) -> set[str]:
+    return {name for name in PANES if main.painter.is_clear(main.pane(name))}
+
+
+async def test_a_pane_under_a_toast_or_off_the_screen_is_left_to_the_compositor() -> None:
+    async with dashboard() as drive:
+        await drive.tick()
+        assert clear_panes(drive.main) == PANES
+        await drive.main.mount(ToastRack(id="textual-toastrack"))
+        drive.main.say("look here")
+        for _ in range(20):
+            await drive.pilot.pause()
+            if clear_panes(drive.main) != PANES:
+                break
+        assert clear_panes(drive.main) == PANES - {"log"}
+        await drive.press("z")
+        assert clear_panes(drive.main) <= {"processes"}
+
+
+async def test_nothing_is_written_directly_without_a_terminal() -> None:
+    async with dashboard() as drive:
+        await drive.tick(3)
+        assert drive.main.painter.frames == 0
+        assert not drive.main.painter.possible()
