@@ -127,18 +127,16 @@ def grep_part(
             if not found:
                 yield ("alive",)
                 continue
-            out = bytearray()
-            for start, stop in found:
-                out += piece[start : stop + 1]
+            out = b"".join([piece[start : stop + 1] for start, stop in found])
             last = found[-1][1] == len(piece)
             if last and block.left_out:
-                yield "bytes", bytes(out)
+                yield "bytes", out
                 at = block.offset + len(data)
                 yield from _copy(fd, at, at + block.left_out)
             else:
                 if last:
                     out += b"\n"
-                yield "bytes", bytes(out)
+                yield "bytes", out
     yield "part", None, matcher.clipped_lines
 
 
