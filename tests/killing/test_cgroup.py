@@ -76,3 +76,16 @@ def test_a_group_of_targets_alone_is_killed_at_once(session: tuple[str, str]) ->
         who = {child.pid: view.snapshot.procs[child.pid].identity for child in (one, two)}
         assert cgroup.kill_all(view, who) == set(who)
         assert one.wait(5) == two.wait(5) == -9
+
+
+def test_one_of_the_job_that_is_no_target_keeps_it_from_being_killed(
+    session: tuple[str, str],
+) -> None:
+    with running(SLEEP) as target, running(SLEEP) as spared:
+        enter(session, target, spared)
+        view = scene_of(session, target, spared).look()
+        identity = view.snapshot.procs[target.pid].identity
+        assert cgroup.kill_all(view, {target.pid: identity}) == set()
+        reused = {target.pid: identity, spared.pid: identity._replace(pid=spared.pid)}
+        assert cgroup.kill_all(view, reused) == set()
+        assert alive(target.pid) and alive(spared.pid)
