@@ -63,7 +63,8 @@ def _run(arguments: list[str]) -> int:
 
     parsed = build().parse_args(words)
     if command is not None:
-        parsed.command = command
+        # What stood before the first `--` is the command's too: nothing of it is dropped.
+        parsed.command = [*parsed.command, "--", *command] if parsed.command else command
     module, _, function = parsed.handler.partition(":")
     answered = through_the_fence(words, parsed)
     if answered is not None:

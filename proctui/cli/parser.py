@@ -92,6 +92,11 @@ def _jobs(commands: _Commands) -> None:
     run.add_argument(
         "--fence", action="store_true", help="nothing inside can signal what is outside"
     )
+    run.add_argument(
+        "--isolate",
+        action="store_true",
+        help="a pid namespace with its own /proc: inside, the rest of the machine has no name",
+    )
     output = run.add_mutually_exclusive_group()
     output.add_argument("--pty", action="store_true", help="give the command a terminal of its own")
     output.add_argument("--pipes", action="store_true", help="give the command pipes")

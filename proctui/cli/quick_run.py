@@ -12,7 +12,13 @@ from types import SimpleNamespace
 
 __all__ = ["read_run"]
 
-_FLAGS = {"--fence": "fence", "--pty": "pty", "--pipes": "pipes", "--no-tui": "no_tui"}
+_FLAGS = {
+    "--fence": "fence",
+    "--isolate": "isolate",
+    "--pty": "pty",
+    "--pipes": "pipes",
+    "--no-tui": "no_tui",
+}
 _VALUES = {
     "--name": ("name", ()),
     "--log": ("log", ()),

@@ -11,14 +11,15 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from proctui.errors import NotSupported
+from proctui.errors import NotSupported, ProctuiError
+from proctui.jobs.libc import LIBC
+from proctui.jobs.titles import rename
 
-__all__ = ["exec_isolated", "missing"]
+__all__ = ["enter", "exec_isolated", "missing"]
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
@@ -33,10 +34,6 @@ _FORWARDED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
 
 
 def _must(result: int, what: str) -> None:
@@ -57,10 +54,9 @@ def _write(path: str, text: str) -> None:
 
 def _enter() -> None:
     """Make the namespaces; the next child is pid 1 in them."""
-    libc = _libc()
     uid, gid = os.geteuid(), os.getegid()
     flags = _CLONE_NEWPID | _CLONE_NEWNS | (_CLONE_NEWUSER if uid else 0)
-    _must(libc.unshare(flags), "unshare")
+    _must(LIBC.unshare(flags), "unshare")
     if uid:
         try:
             _write("/proc/self/setgroups", "deny")
@@ -71,13 +67,12 @@ def _enter() -> None:
 
 
 def _mount_proc() -> None:
-    libc = _libc()
     _must(
-        libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None),
+        LIBC.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None),
         "private mounts",
     )
     flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-    _must(libc.mount(b"proc", b"/proc", b"proc", flags, None), "mount /proc")
+    _must(LIBC.mount(b"proc", b"/proc", b"proc", flags, None), "mount /proc")
 
 
 def _probe() -> None:
@@ -129,60 +124,65 @@ def _wait_for(child: int) -> NoReturn:
             _leave_as(status)
 
 
-def _init(argv: Sequence[str], prepare: Callable[[], None], report: int) -> NoReturn:
-    """Pid 1 of the namespace: starts the command and reaps.
+def _stay(child: int) -> NoReturn:
+    """Do nothing but wait for ``child``, holding no descriptor.
 
     Signals reach the command directly, as a member of the same process
-    group; pid 1 only must not be ended by them.
+    group; who waits for it only must not be ended by them.
     """
-    try:
-        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _mount_proc()
-        child = os.fork()
-        if child == 0:
-            for number in _FORWARDED:
-                signal.signal(number, signal.SIG_DFL)
-            prepare()
-            os.execvp(argv[0], list(argv))
-    except NotSupported as error:
-        os.write(report, f"125 {error.message}".encode())
-        os._exit(125)
-    except OSError as error:
-        os.write(
-            report,
-            f"{127 if isinstance(error, FileNotFoundError) else 126} {error.strerror}".encode(),
-        )
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
-    os.close(report)
+    # Whoever keeps an end of the command's pipes hides from others that it is gone.
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for number in range(3):
+        os.dup2(null, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     for number in _FORWARDED:
         signal.signal(number, signal.SIG_IGN)
     _wait_for(child)
+
+
+def enter() -> None:
+    """Go on as the first command of a pid namespace; call it right before ``exec``.
+
+    Like a fork: it returns in the command's process only.  The caller's own
+    process stays outside and ends with the command's status; a second one is
+    pid 1 of the namespace.  Neither keeps a descriptor.  Raises :class:`NotSupported`
+    where namespaces are not allowed, perhaps in the second process.
+    """
+    _enter()
+    init = os.fork()
+    if init != 0:
+        rename("proctui-isolate", "proctui: waits for an isolated command")
+        _stay(init)
+    LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _mount_proc()
+    command = os.fork()
+    if command != 0:
+        rename("proctui-init", "proctui: pid 1 of an isolated command")
+        _stay(command)
 
 
 def exec_isolated(argv: Sequence[str], prepare: Callable[[], None] = lambda: None) -> NoReturn:
     """Run ``argv`` as the first command of a pid namespace and end with its status.
 
     ``prepare`` runs in the command's process right before ``exec`` (the fence,
-    for one).  Raises :class:`NotSupported` where namespaces are not allowed;
-    a command that can't be started ends with 127 or 126, as a shell's.
+    for one).  A command that can't be started ends with 127 or 126, as a
+    shell's, proctui's own trouble with 125.
     """
-    _enter()
-    reading, writing = os.pipe()
-    init = os.fork()
-    if init == 0:
-        os.close(reading)
-        _init(argv, prepare, writing)
-    os.close(writing)
-    for number in _FORWARDED:
-        signal.signal(number, signal.SIG_IGN)
-    trouble = b""
-    while chunk := os.read(reading, 4096):
-        trouble += chunk
-    if trouble:
-        _status, _, message = trouble.decode(errors="replace").partition(" ")
-        with suppress(OSError):
-            os.write(
-                sys.__stderr__.fileno() if sys.__stderr__ else 2,
-                f"proctui: {argv[0]}: {message}\n".encode(),
-            )
-    _wait_for(init)
+    enter_from = os.getpid()
+    try:
+        enter()
+        prepare()
+        os.execvp(argv[0], list(argv))
+    except ProctuiError as error:
+        if os.getpid() == enter_from:
+            raise
+        _give_up(125, error.message)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        _give_up(127 if missing else 126, f"{argv[0]}: {error.strerror}")
+
+
+def _give_up(status: int, message: str) -> NoReturn:
+    with suppress(OSError):
+        os.write(2, f"proctui: {message}\n".encode(errors="replace"))
+    os._exit(status)

@@ -16,8 +16,8 @@ class Options:
     will show the job: its input is then empty, and its output is followed in
     the files instead of being passed on.  ``merge`` sends stderr into stdout.
     ``before_exec`` runs in the job's process right before the command (the
-    fence); what it raises ends the start with 125.  ``become`` replaces the
-    ``exec`` itself (a pid namespace).  ``front`` is False where nobody waits
+    fence); what it raises ends the start with 125.  ``isolated`` puts the
+    command into a pid namespace of its own.  ``front`` is False where nobody waits
     for the output (a background job).  ``hang_after`` are the seconds without
     progress after which the watchdog speaks.
     """
@@ -38,5 +38,5 @@ class Options:
     environ: Mapping[str, str] | None = None
     directory: str | None = None
     before_exec: Callable[[], None] | None = None
-    become: Callable[[list[str]], None] | None = None
     fenced: bool = False
+    isolated: bool = False

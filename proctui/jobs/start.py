@@ -110,11 +110,10 @@ def _prepare(stdio: Stdio) -> None:
 def _become(argv: Sequence[str], environ: Mapping[str, str], options: Options) -> NoReturn:
     if options.directory is not None:
         os.chdir(options.directory)
-    if options.become is not None:
-        os.environ.clear()
-        os.environ.update(environ)
-        options.become(list(argv))
-        raise ProctuiError("the command was not started")
+    if options.isolated:
+        from proctui.jobs import isolate
+
+        isolate.enter()
     if options.before_exec is not None:
         options.before_exec()
     _exec(argv, environ)

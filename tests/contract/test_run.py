@@ -33,6 +33,19 @@ def test_the_status_is_the_commands(command: list[str], status: int) -> None:
     assert proctui("run", "--no-tui", "--", *command).returncode == status
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--", "echo", "a", "--", "b"], "a -- b\n"),
+        (["echo", "--fence", "-n"], "--fence -n\n"),
+        (["echo", "a", "--", "b", "--", "c"], "a -- b -- c\n"),
+    ],
+)
+def test_no_word_of_the_command_is_dropped(argv: list[str], said: str) -> None:
+    done = proctui("run", "--no-tui", *argv, status=0)
+    assert (done.stdout, done.stderr) == (said, "")
+
+
 def test_output_is_exact_and_apart() -> None:
     code = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 4096); sys.stderr.write('trouble\\n')"
     done = subprocess.run(

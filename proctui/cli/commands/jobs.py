@@ -57,6 +57,8 @@ def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str,
 
         _need_fence()
         before_exec = wall.apply
+    if args.isolate:
+        _need_isolation()
     job = launch(
         command,
         Options(
@@ -67,6 +69,7 @@ def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str,
             strays=args.strays or wishes.run.strays,
             before_exec=before_exec,
             fenced=args.fence,
+            isolated=args.isolate,
             **hangs,
         ),
     )
@@ -187,6 +190,14 @@ def _need_fence() -> None:
     reason = wall.missing()
     if reason is not None:
         raise NotSupported(f"no fence here: {reason}", "`proctui doctor` says what it needs")
+
+
+def _need_isolation() -> None:
+    from proctui.jobs import isolate
+
+    reason = isolate.missing()
+    if reason is not None:
+        raise NotSupported(f"no isolation here: {reason}", "`proctui doctor` says what it needs")
 
 
 def _command(args: Namespace | SimpleNamespace) -> list[str]:
