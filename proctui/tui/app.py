@@ -66,8 +66,7 @@ class ProctuiApp(App[int]):
             self.register_theme(theme)
         wanted = options.theme or options.config.dashboard.theme
         if wanted == DEFAULT:
-            few = self.console.color_system == "standard"
-            wanted = SIXTEEN if few else remembered_theme() or DEFAULT
+            wanted = SIXTEEN if options.few_colours else remembered_theme() or DEFAULT
         self.theme = wanted if wanted in self.available_themes else DEFAULT
         self.feed = Feed(options.watch, options.seconds)
         self.set_keymap(options.config.keys)
@@ -137,6 +136,8 @@ class ProctuiApp(App[int]):
         known = [name for name in names if isinstance(name, str) and "/" not in name]
         return {name: session.directory / f"{name}.log" for name in known}
 
+    _would_not_end = False
+
     def leave(self) -> None:
         """The way out; a living job that this dashboard started is asked about."""
         view = self.main.live
@@ -144,7 +145,7 @@ class ProctuiApp(App[int]):
         if job is None or self.exit_status(view) is not None:
             self.exit(0)
             return
-        policy = self.options.quit_policy
+        policy = "ask" if self._would_not_end else self.options.quit_policy
         if policy != "ask":
             self._leave(policy)
             return
@@ -170,6 +171,7 @@ class ProctuiApp(App[int]):
         if result.get("done") or not result.get("error"):
             self.exit(0)
             return
+        self._would_not_end = True
         message = result["error"].get("message", "")
         self.notify(f"The job was not ended: {message}", severity="error", markup=False)
 

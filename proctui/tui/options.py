@@ -27,6 +27,7 @@ class Options:
     read_only: bool = False
     on_quit: str | None = None
     theme: str | None = None
+    few_colours: bool = False
     choices: Sequence[Any] = ()
     choose: Callable[[str], Watching] | None = None
 

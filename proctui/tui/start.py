@@ -56,6 +56,7 @@ def run_dashboard(
         read_only=read_only,
         on_quit=on_quit,
         theme=theme,
+        few_colours=_few_colours(),
         choices=tuple(sessions),
         choose=lambda chosen: _open(chosen, None, config, source),
     )
@@ -75,6 +76,13 @@ def run_dashboard(
     if failure is not None:
         raise failure
     return _afterwards(job, status or 0)
+
+
+def _few_colours() -> bool:
+    """Whether the terminal has but sixteen colours."""
+    from rich.console import Console
+
+    return Console(file=sys.__stderr__).color_system == "standard"
 
 
 def _open(

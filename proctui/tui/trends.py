@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from proctui.awareness.view import View
 from proctui.machine.history import History
 from proctui.machine.series import Ring
@@ -15,10 +17,19 @@ _EMPTY = History(1)
 class Trends:
     """A history seen from one index: the newest, or where the time cursor stands.
 
-    ``zoom`` is how many ticks one dot of a graph stands for.
+    ``zoom`` is how many ticks one dot of a graph stands for, ``events`` are
+    indices at which something happened, with its level.
     """
 
-    def __init__(self, history: History | None = None, *, at: int | None = None, zoom: int = 1):
+    def __init__(
+        self,
+        history: History | None = None,
+        *,
+        at: int | None = None,
+        zoom: int = 1,
+        events: Sequence[tuple[int, str]] = (),
+    ) -> None:
+        self.events = events
         self.history = history if history is not None else _EMPTY
         self.at = self.history.last if at is None else at
         self.zoom = zoom
@@ -28,6 +39,17 @@ class Trends:
         span = 2 * self.zoom * width
         known = figures.window(max(figures.first, self.at - span), self.at)
         return max((value for value in known if value is not None), default=0.0)
+
+    def marks(self, width: int) -> dict[int, str]:
+        """Cells of a graph, counted from its right end, in which something happened: its level."""
+        span = 2 * self.zoom
+        last = self.at // span
+        found: dict[int, str] = {}
+        for index, level in reversed(self.events):
+            cell = last - index // span
+            if 0 <= cell < width and index <= self.at:
+                found.setdefault(cell, level)
+        return found
 
     def cpu_of(self, identity: Identity, dots: int) -> list[float | None]:
         """CPU figures of one process; of one that never did anything there is none."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proctui.config import Alerts
+from proctui.machine.details import inspect
 from proctui.machine.history import History
 from proctui.tui import facts
 from proctui.tui.machine_lines import core_lines, machine_lines
@@ -17,6 +20,7 @@ from proctui.tui.stack_lines import hang_dump, merged_dump, trace_dump
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import Runs
 from proctui.tui.widgets.stack_pane import wrapped
+from tests.support import running, wait_for
 from tests.tui.driving import dashboard
 from tests.tui.fakes import Fake, FakeWatch, demo_watch
 from tests.tui.test_snapshots import thread, traces, verdicts
@@ -146,17 +150,19 @@ def test_every_tab_stands_whatever_is_known(tab: str, details: dict[str, Any] | 
 
 
 def test_details_in_their_tabs() -> None:
-    import os
-
-    from proctui.machine.details import inspect
-
     view = demo_watch().tick()
     proc = view.proc(1001)
     assert proc is not None
-    details = inspect(os.getpid(), include_threads=True, include_files=True, pss=False)
-    assert str(os.getpid()) in plain(facts.lines("threads", view, proc, details, 70))
-    assert "PATH" in plain(facts.lines("environment", view, proc, details, 70))
-    assert "nofile" in plain(facts.lines("limits", view, proc, details, 70))
+    with running(["sleep", "60"], env={"PATH": os.environ["PATH"], "COLOUR": "blue"}) as child:
+        wait_for(lambda: "sleep" in Path(f"/proc/{child.pid}/comm").read_text())
+        details = inspect(child.pid, include_threads=True, include_files=True, pss=False)
+    for tab, words in (
+        ("threads", str(child.pid)),
+        ("files", "/dev/null"),
+        ("environment", "COLOUR blue"),
+        ("limits", "nofile"),
+    ):
+        assert words in plain(facts.lines(tab, view, proc, details, 70))
 
 
 def test_evidence_says_whether_it_may_be_killed() -> None:
@@ -204,3 +210,24 @@ async def test_a_graph_shows_more_or_less_time() -> None:
         assert drive.main.zoom_ticks == 1
         await drive.press("z")
         assert "core 1" in drive.text()
+
+
+async def test_what_happened_is_marked_in_the_graphs_and_stands_in_the_past() -> None:
+    async with dashboard() as drive:
+        await drive.tick(4)
+        drive.watch.end(1002, exit=-11)
+        await drive.tick(7)
+        marks = drive.main.trends.marks(60)
+        assert list(marks.values()) == ["error"]
+        assert "▾" in "\n".join(line[130:] for line in drive.screen_text()[2:12])
+        await drive.press(*["left_square_bracket"] * 9)
+        assert drive.main.trends.marks(60) == {}
+
+
+def test_marks_follow_the_zoom() -> None:
+    watch = demo_watch()
+    for _ in range(40):
+        watch.tick()
+    events = [(0, "info"), (37, "error"), (39, "warning")]
+    assert Trends(watch.history, events=events).marks(60) == {0: "warning", 1: "error", 19: "info"}
+    assert Trends(watch.history, events=events, zoom=10).marks(60) == {0: "warning", 1: "info"}

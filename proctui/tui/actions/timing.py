@@ -58,7 +58,7 @@ class TimeActions(PaneScreen):
         if history is None or live is None or self.moment is None:
             return
         self.view = view_at(live, history, self.moment)
-        self.trends = Trends(history, at=self.moment, zoom=self.zoom_ticks)
+        self.trends = Trends(history, at=self.moment, zoom=self.zoom_ticks, events=self.events)
         self.show_panes(self.view)
         self.tell_time()
         self.context_changed()

@@ -144,7 +144,7 @@ class MainScreen(
 
     def show_view(self, view: View) -> None:
         """Give every pane its part of a moment."""
-        self.trends = Trends(view.history, zoom=self.zoom_ticks)
+        self.trends = Trends(view.history, zoom=self.zoom_ticks, events=self.events)
         self.show_panes(view)
 
     def show_panes(self, view: View) -> None:

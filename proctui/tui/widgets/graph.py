@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual import events
 
 from proctui.awareness.view import View
@@ -84,7 +86,29 @@ class Graph(LineView):
             runs: list[Run] = [(mark.rjust(margin - 1) + " ", "dim")]
             runs += [(text, "share" if mine else "whole") for text, mine in row]
             out.append(tuple(runs))
+        marks = trends.marks(width - margin)
+        if marks and height > 3:
+            out[0] = (out[0][0], *_marked(out[0][1:], marks, width - margin))
         return out
+
+
+_MARKS = {"error": "bad", "warning": "stray"}
+
+
+def _marked(runs: Runs, marks: Mapping[int, str], width: int) -> Runs:
+    """The top row with a mark over each cell in which something happened."""
+    out: list[Run] = []
+    at = 0
+    for text, style in runs:
+        start = 0
+        for offset in range(len(text)):
+            level = marks.get(width - 1 - at - offset)
+            if level is not None:
+                out += [(text[start:offset], style), ("▾", _MARKS.get(level, "accent"))]
+                start = offset + 1
+        out.append((text[start:], style))
+        at += len(text)
+    return tuple(run for run in out if run[0])
 
 
 class CpuGraph(Graph):
