@@ -17,7 +17,7 @@ from proctui.logs.backward import last_lines_start
 from proctui.logs.blocks import guard
 from proctui.logs.helper import run_tasks
 from proctui.logs.layout import Layout, detect
-from proctui.logs.matcher import LINE_CAP, Matcher
+from proctui.logs.matcher import Matcher, clipped_words
 from proctui.logs.opening import OpenLog, open_log
 from proctui.logs.parts import scan_part
 from proctui.logs.ranges import check_count, cut_parts, starting_byte
@@ -71,9 +71,7 @@ def analyze(
         result = report(log, begin, layout, total, seconds, relative=last_n_lines is not None)
         _add_pattern(result, log, begin, matcher, pattern, ignore_case, hits, context)
         if clipped:
-            result["warnings"].append(
-                f"the pattern saw only the first {LINE_CAP} characters of {clipped} longer lines"
-            )
+            result["warnings"].append(clipped_words(clipped))
         if stopped is not None:
             result["pattern"]["timed_out"] = True
             result["scanned"]["complete"] = False

@@ -12,9 +12,9 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from proctui.logs.matcher import Matcher
+from proctui.logs.matcher import Lines, Matcher
 
-__all__ = ["BLOCK", "Block", "blocks", "careful", "grep_part", "guard", "inverted"]
+__all__ = ["BLOCK", "Block", "beyond", "blocks", "careful", "grep_part", "guard", "inverted"]
 
 BLOCK: Final = 1 << 20
 _CAREFUL: Final = 1 << 16
@@ -62,6 +62,30 @@ def _behind_line(fd: int, at: int, end: int) -> tuple[int, int]:
         nuls += data.count(b"\0")
         at += len(data)
     return end, nuls
+
+
+def beyond(fd: int, block: Block, matcher: Matcher, found: Lines) -> Lines:
+    """``found`` in a block, and its giant line where a word stands in what was not read in.
+
+    Words are looked for to the line's end.  Any other pattern sees only the
+    beginning, which is counted as a clipped line.
+    """
+    if not block.left_out or found:
+        return found
+    reach = matcher.reach
+    if reach is None:
+        if not matcher.dangerous:
+            matcher.clipped_lines += 1
+        return found
+    behind = block.offset + len(block.data) + block.left_out
+    at = block.offset + max(0, len(block.data) - reach)
+    while data := os.pread(fd, min(BLOCK, behind - at), at):
+        if matcher.lines(data):
+            return [(0, len(block.data))]
+        if at + len(data) >= behind:
+            break
+        at += max(1, len(data) - reach)
+    return found
 
 
 def guard(dangerous: bool, limit: float = 1.0) -> Callable[[bool], None]:
@@ -120,7 +144,7 @@ def grep_part(
         data = block.data
         for _, piece in careful(data, matcher.dangerous):
             switch(True)
-            found = matcher.lines(piece)
+            found = beyond(fd, block, matcher, matcher.lines(piece))
             switch(False)
             if invert:
                 found = inverted(piece, found)

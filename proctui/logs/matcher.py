@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from proctui.logs.regex import check, line_safe, literals
 
-__all__ = ["LINE_CAP", "Matcher"]
+__all__ = ["LINE_CAP", "Lines", "Matcher", "clipped_words"]
 
 LINE_CAP: Final = 16384
 """Characters of a line that ``re`` looks at."""
@@ -111,6 +111,16 @@ class Matcher:
         self._re2_plain = safe.plain
 
     @property
+    def reach(self) -> int | None:
+        """Bytes by which pieces of one line must overlap; ``None`` if it must be seen whole.
+
+        A letter may take four bytes where its other case takes one.
+        """
+        if self.engine != "literal":
+            return None
+        return 4 * max((len(word) for word in self._words), default=0) + 16
+
+    @property
     def dangerous(self) -> bool:
         return self.engine == "re"
 
@@ -176,6 +186,11 @@ class Matcher:
                 if len(out) == MAX_SPANS:
                     break
         return out
+
+
+def clipped_words(lines: int) -> str:
+    """That so many lines were not searched to their ends."""
+    return f"the pattern saw only the beginning of {lines} very long line{'s' * (lines != 1)}"
 
 
 def _find_words(hay: bytes, words: list[bytes]) -> Lines:

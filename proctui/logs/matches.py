@@ -9,7 +9,7 @@ from typing import Any, Final
 from proctui.errors import BadArgument, TimedOut
 from proctui.logs.blocks import grep_part, guard, inverted
 from proctui.logs.helper import HelperGone, Worker, run_tasks
-from proctui.logs.matcher import Matcher
+from proctui.logs.matcher import Matcher, clipped_words
 from proctui.logs.opening import OpenLog, open_log
 from proctui.logs.ranges import check_count, cut_parts, starting_byte
 
@@ -29,12 +29,14 @@ def iter_matches(
     context: int = 0,
     workers: int = 2,
     stdin: bool = False,
+    notes: list[str] | None = None,
 ) -> Iterator[bytes]:
     """Yield the matching lines of a log in blocks of bytes, each line with its newline.
 
     Without a pattern every line matches.  ``context`` adds lines around a
     match, groups are divided by ``--`` as with grep.  Standard input
-    (``"-"`` with ``stdin``) is answered as it comes.  Raises the errors of
+    (``"-"`` with ``stdin``) is answered as it comes.  ``notes`` gets what the
+    lines don't tell, at the end.  Raises the errors of
     :func:`~proctui.logs.analyze.analyze` at once, and :class:`TimedOut` in
     the middle where the pattern exploded.
     """
@@ -52,18 +54,27 @@ def iter_matches(
         raise
     if context:
         return _with_context(_located(log, begin, matcher, invert), context)
-    return _blocks(log, begin, matcher, invert, workers)
+    return _blocks(log, begin, matcher, invert, workers, [] if notes is None else notes)
 
 
 def _blocks(
-    log: OpenLog, begin: int, matcher: Matcher, invert: bool, workers: int
+    log: OpenLog, begin: int, matcher: Matcher, invert: bool, workers: int, notes: list[str]
 ) -> Iterator[bytes]:
+    clipped = 0
+
+    def told(answer: tuple[Any, ...]) -> tuple[Any, ...]:
+        nonlocal clipped
+        if answer[0] == "part":
+            clipped += answer[2]
+        return answer
+
     with log:
         begin = 0 if begin == log.begin and not matcher.regex and not log.spooled else begin
         if log.end - begin <= _HERE and not matcher.dangerous:
             for answer in grep_part(log.fd, begin, log.end, matcher, invert, guard(False)):
-                if answer[0] == "bytes":
+                if told(answer)[0] == "bytes":
                     yield answer[1]
+            _note_clipped(notes, clipped)
             _check_whole(log)
             return
         parts = cut_parts(log, begin, None, _PART)
@@ -83,8 +94,15 @@ def _blocks(
             return grep_part(log.fd, *parts[index], matcher, invert, guard(False))
 
         answers = run_tasks(tasks, log.fd, max(1, workers), None if matcher.dangerous else here)
-        yield from _in_order(answers, len(parts))
+        heard = ((index, told(answer)) for index, answer in answers)
+        yield from _in_order(heard, len(parts))
+        _note_clipped(notes, clipped)
         _check_whole(log)
+
+
+def _note_clipped(notes: list[str], clipped: int) -> None:
+    if clipped:
+        notes.append(clipped_words(clipped))
 
 
 def _check_whole(log: OpenLog) -> None:

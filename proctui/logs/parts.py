@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from proctui.logs.blocks import blocks, careful, inverted
+from proctui.logs.blocks import beyond, blocks, careful, inverted
 from proctui.logs.layout import Layout
 from proctui.logs.matcher import Matcher
 from proctui.logs.scan import Scanner
@@ -45,7 +45,7 @@ def scan_part(
         if matcher is not None:
             for offset, piece in careful(data, matcher.dangerous):
                 switch(True)
-                found = matcher.lines(piece)
+                found = beyond(fd, block, matcher, matcher.lines(piece))
                 if invert:
                     found = inverted(piece, found)
                 if found:

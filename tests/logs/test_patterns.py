@@ -207,3 +207,29 @@ def test_a_giant_matching_line_is_written_whole(tmp_path: Path) -> None:
     giant = b"needle " + b"x" * (3 << 20)
     log.write_bytes(b"first\n" + giant + b"\nlast needle\n" + giant)
     assert b"".join(iter_matches(log, "needle")) == giant + b"\nlast needle\n" + giant + b"\n"
+
+
+def test_a_word_is_found_at_the_end_of_a_giant_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    giant = b"x" * (5 << 20) + b" NEEDLE at last"
+    log.write_bytes(b"first\n" + giant + b"\nlast\n" + b"y" * (3 << 20) + b"\n")
+    notes: list[str] = []
+    assert b"".join(iter_matches(log, "NEEDLE", notes=notes)) == giant + b"\n"
+    assert b"".join(iter_matches(log, "needle|absent", ignore_case=True)) == giant + b"\n"
+    assert notes == []
+    found = analyze(log, "NEEDLE")
+    assert (found["pattern"]["total"], found["warnings"]) == (1, [])
+    match = found["pattern"]["matches"][0]
+    assert (match["line"], match["byte"], match["clipped"]) == (2, 6, True)
+    inverted = b"".join(iter_matches(log, "NEEDLE", invert=True))
+    assert inverted == b"first\nlast\n" + b"y" * (3 << 20) + b"\n"
+
+
+def test_a_pattern_that_needs_the_whole_line_says_what_it_did_not_see(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * (3 << 20) + b" needle7\n")
+    for pattern in (r"needle\d", r"(n)eedle\1?"):
+        notes: list[str] = []
+        assert b"".join(iter_matches(log, pattern, notes=notes)) == b""
+        assert notes == ["the pattern saw only the beginning of 1 very long line"]
+        assert notes == analyze(log, pattern)["warnings"]

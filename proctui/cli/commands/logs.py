@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from proctui.cli.output import Line, emit, fields, print_json, span, table
+from proctui.cli.output import Line, emit, fields, print_json, span, table, warn
 from proctui.errors import BadArgument, NoSuchProcess, check_pid
 from proctui.text import decode, sanitize
 from proctui.tools.call import harmless
@@ -80,6 +80,7 @@ def _matches(args: Namespace) -> int:
     """Bytes as they stand in the file; on a terminal with their control characters visible."""
     from proctui.logs.matches import iter_matches
 
+    notes: list[str] = []
     found = iter_matches(
         args.file,
         args.pattern,
@@ -88,12 +89,19 @@ def _matches(args: Namespace) -> int:
         invert=args.invert,
         context=args.context,
         stdin=args.file == "-",
+        notes=notes,
     )
     if args.json:
         lines = b"".join(found).split(b"\n")
         if lines and not lines[-1]:
             lines.pop()
-        print_json({"matches": [decode(line) for line in lines], "total": len(lines)})
+        print_json(
+            {
+                "matches": [decode(line) for line in lines],
+                "total": len(lines),
+                "warnings": notes,
+            }
+        )
         return 0
     terminal = sys.stdout.isatty()
     sys.stdout.flush()
@@ -101,6 +109,8 @@ def _matches(args: Namespace) -> int:
     for block in found:
         out.write(_visible(block) if terminal else block)
         out.flush()
+    for note in notes:
+        warn(note)
     return 0
 
 
