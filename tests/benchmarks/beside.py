@@ -73,6 +73,9 @@ def one_crowd(
         watched = windows.open(job) if options.mode == "watch" else parent
         mains = {"proctui": windows.open(commands(options.mode, job, watched))}
         mains |= {name: windows.open(argv) for name, argv in peers.items()}
+        if options.favour:
+            for pid in mains.values():
+                machine.favour(pid)
         for name, pid in mains.items():
             terminal.until(lambda pid=pid: windows.screen(pid).strip(), f"{name}'s first screen")
         time.sleep(options.warm)
@@ -134,6 +137,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=15.0, help="of one round (15)")
     parser.add_argument("--warm", type=float, default=25.0, help="seconds before the first (25)")
     parser.add_argument("--show", action="store_true", help="print proctui's last screen")
+    parser.add_argument("--favour", action="store_true", help="all at a higher priority (root)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     options = parser.parse_args(argv)
     peers = {name: PEERS[name] for name in options.peers if shutil.which(name)}
