@@ -105,9 +105,14 @@ class ProctuiApp(App[int]):
         """The job's exit status as a shell shows it, ``None`` while it runs or is unknown."""
         job = self.options.job
         status = job.poll() if job is not None else None
-        if status is None and view is not None and view.session is not None:
-            status = view.session.exit_status
-        return status
+        session = None if view is None else view.session
+        if status is not None or view is None or session is None:
+            return status
+        if session.exit_status is None and session.leader is not None and not view.leader_alive:
+            for tomb in view.tombs:
+                if tomb.identity.same(session.leader) and tomb.exit is not None:
+                    return tomb.exit if tomb.exit >= 0 else 128 - tomb.exit
+        return session.exit_status
 
     def job_state(self, view: View) -> str:
         """How the job fares, in a word or two; the exit status once it ended."""

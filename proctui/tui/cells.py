@@ -111,7 +111,7 @@ def columns_for(width: int) -> list[Column]:
         chosen.add(wanted)
         left -= need
     middle = [_FIXED[one] for one in _ORDER if one in chosen]
-    if left >= 16:
+    if left >= 24:
         command = [Column("command", "COMMAND", left - 1, False, None)]
     else:
         command, name = [], name + left

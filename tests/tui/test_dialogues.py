@@ -308,3 +308,11 @@ async def test_several_sessions_give_a_list_to_pick_from() -> None:
         await drive.tick()
         assert picked == ["cd" * 16]
         assert "pytest" in drive.names()
+
+
+async def test_how_a_watched_job_ended_is_told_from_its_death_certificate() -> None:
+    async with dashboard() as drive:
+        drive.watch.end(1000, exit=-11)
+        drive.watch.leader_alive = False
+        await drive.tick()
+        assert "exit 139 SIGSEGV" in drive.screen_text()[0]

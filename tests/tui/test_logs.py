@@ -18,7 +18,7 @@ def job_with(path: Path) -> Any:
     return job
 
 
-async def shows(drive: Drive, text: str, times: int = 500) -> str:
+async def shows(drive: Drive, text: str, times: int = 3000) -> str:
     """Let the log come to rest until ``text`` stands on the screen."""
     for _ in range(times):
         drive.main.log_pane.poll()
@@ -28,7 +28,7 @@ async def shows(drive: Drive, text: str, times: int = 500) -> str:
     raise AssertionError(f"{text!r} never came:\n{drive.text()}")
 
 
-async def hides(drive: Drive, text: str, times: int = 500) -> None:
+async def hides(drive: Drive, text: str, times: int = 3000) -> None:
     for _ in range(times):
         drive.main.log_pane.poll()
         await drive.pilot.pause(0.01)
@@ -102,7 +102,7 @@ async def test_search_goes_from_place_to_place(tmp_path: Path) -> None:
         pane = drive.main.log_pane
         drive.main.activate("log")
         await drive.press("slash", *"row 17$", "enter")
-        for _ in range(500):
+        for _ in range(3000):
             pane.poll()
             await drive.pilot.pause(0.01)
             if pane.cursor == 17:
