@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from proctui.tui.feed import Watching
 
 __all__ = ["run_dashboard"]
+
+_COLLECT_AFTER = 50_000
+"""Objects between two collections: what is made until the first frame stays for good,
+and a tick at 10,000 processes makes few; the default of 700 looked at them over and over."""
 
 
 def run_dashboard(
@@ -39,6 +44,7 @@ def run_dashboard(
     ``session_id`` a session, ``recording`` one that is played; with none of
     them the one that is meant, or one picked from a list, or the machine.
     """
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
     config = configuration.load()
     sessions: list[Session] = []
     if watch is None and session_id is None and job is None and recording is None:
@@ -95,7 +101,7 @@ def _open(
         from proctui.awareness.naming import start_watch
 
         return start_watch(watch, source=source, config=config)
-    from proctui.awareness.watch import open_watch
+    from proctui.awareness.opening import open_watch
 
     return open_watch(session_id, source=source, config=config, exits=True)
 

@@ -102,6 +102,7 @@ def measure(rounds: int, *, favoured: bool) -> dict[str, dict[str, float]]:
             "TERM": "xterm-256color",
             "XDG_STATE_HOME": place,
             "XDG_CONFIG_HOME": place,
+            "PROCTUI_FALLBACK": str(Path(place, "fallback")),
             "PYTHONPYCACHEPREFIX": str(Path(place, "cache")),
         }
         for name in ("PROCTUI_SESSION", "PYTHONDONTWRITEBYTECODE"):

@@ -30,6 +30,7 @@ class Server:
             "XDG_CONFIG_HOME": str(place / "config"),
             "XDG_STATE_HOME": str(place / "state"),
             "XDG_DATA_HOME": str(place / "data"),
+            "PROCTUI_FALLBACK": str(place / "fallback"),
             "HTOPRC": str(place / "htoprc"),
             "LANG": "C.UTF-8",
             "SHELL": "/bin/sh",
