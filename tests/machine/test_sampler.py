@@ -10,7 +10,14 @@ import pytest
 
 from proctui.errors import NotSupported
 from proctui.machine import limits
-from proctui.machine.sampler import QUIET_TICKS, RELIST_TICKS, STRIDE, ProcSource, Syscalls
+from proctui.machine.sampler import (
+    LISTED_A_TICK,
+    QUIET_TICKS,
+    RELIST_TICKS,
+    STRIDE,
+    ProcSource,
+    Syscalls,
+)
 from tests.machine.fakeproc import FakeProc
 
 FILES_OF_THE_MACHINE = 8
@@ -233,6 +240,31 @@ def test_a_listing_is_cheaper_than_many_probes(world):
         here.fake.spawn()
     assert len(here.tick().born) == 30
     assert here.calls["listdir"] == 1
+
+
+def test_threads_that_come_and_go_cost_a_crowd_no_listing_at_each_tick(world):
+    here = world(0, probe=True)
+    here.fake.crowd(LISTED_A_TICK * 2 + 10)
+    here.fake.change(101, threads=20)
+    here.ticks(2)
+    listings = 0
+    for at in range(9):
+        here.fake.forks += 1
+        here.fake.last_pid += 1
+        here.fake.change(101, threads=19 - at)
+        here.fake.counters()
+        here.tick()
+        listings += here.calls["listdir"]
+    assert listings == 3
+
+
+def test_a_sleeper_that_died_beside_such_threads_is_found_by_its_turn(world):
+    here = world(0, probe=True)
+    here.fake.crowd(LISTED_A_TICK * 2 + 10)
+    here.ticks(QUIET_TICKS + STRIDE)
+    here.fake.end(105)
+    gone = [row.pid for _ in range(STRIDE) for row in here.tick().died]
+    assert gone == [105]
 
 
 def test_long_sleepers_are_read_in_turns(world):

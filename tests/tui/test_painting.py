@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import threading
 
+import pytest
 from textual.widgets._toast import ToastRack
 
+from proctui.tui.background import Helper
 from proctui.tui.screens.main import MainScreen
 from tests.support import python, wait_for
 from tests.tui.driving import dashboard
@@ -53,6 +57,35 @@ async def test_a_pane_under_a_toast_or_off_the_screen_is_left_to_the_compositor(
         assert clear_panes(drive.main) == PANES - {"log"}
         await drive.press("z")
         assert clear_panes(drive.main) <= {"processes"}
+
+
+async def test_a_tick_is_one_write_of_the_changed_rows_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with dashboard() as drive:
+        await drive.tick(25)
+        painter = drive.main.painter
+        written: list[str] = []
+        monkeypatch.setattr(painter, "possible", lambda: True)
+        monkeypatch.setattr(type(drive.app), "is_headless", property(lambda _app: False))
+        monkeypatch.setattr(drive.app._driver, "write", written.append)
+        frames = painter.frames
+        drive.watch.interval = 0.0
+        drive.watch.change(1003, cpu=3.0)
+        await drive.tick()
+        assert painter.frames == frames + 1
+        moves = re.findall(r"\x1b\[\d+;\d+H", "".join(written))
+        assert len(moves) <= 24, "one row of the tree, the graphs that moved on, the header"
+
+
+async def test_one_thread_looks_for_good() -> None:
+    helper = Helper("looks")
+    threads = {await helper.do(threading.get_ident) for _ in range(5)}
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+    with pytest.raises(ZeroDivisionError):
+        await helper.do(lambda: 1 // 0)
+    assert await helper.do(threading.get_ident) in threads, "it lives on"
 
 
 async def test_nothing_is_written_directly_without_a_terminal() -> None:
