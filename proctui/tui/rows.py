@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from proctui.awareness.view import Tomb, View
-from proctui.model import Proc, Role
+from proctui.model import Identity, Proc, Role
 from proctui.tui.query import Query
 
 __all__ = ["SORTS", "Key", "Line", "Options", "Outline", "sort_value"]
@@ -115,6 +115,7 @@ class Outline:
         self._view: View | None = None
         self._built: Options | None = None
         self._tombs: tuple[Tomb, ...] = ()
+        self._before: dict[int, tuple[Identity, Line]] = {}
         self.builds = 0
 
     def update(self, view: View) -> bool:
@@ -156,7 +157,21 @@ class Outline:
             return False
         self.lines = lines
         self.index = {line.key: at for at, line in enumerate(lines)}
+        procs = view.snapshot.procs
+        self._before = {
+            line.pid: (procs[line.pid].identity, line) for line in lines if line.tomb is None
+        }
         return True
+
+    def line(self, pid: int, identity: Identity, guide: str, fold: str, context: bool) -> Line:
+        """The line of before where it is the same one: most of a crowd's stay from build to build."""
+        known = self._before.get(pid)
+        if known is None or known[0] is not identity:
+            return Line(pid, identity.key, guide, fold, context)
+        line = known[1]
+        if line.guide == guide and line.fold == fold and line.context == context:
+            return line
+        return Line(pid, line.key, guide, fold, context)
 
     def shown(self, view: View) -> set[int]:
         """The pids in scope, before the filter: the job with its chain, or the machine."""
@@ -318,10 +333,12 @@ class _Walk:
             if entry in self.seen:
                 continue
             self.seen.add(entry)
-            key = self.procs[entry].identity.key
+            identity = self.procs[entry].identity
             kids = [c for c in children.get(entry, ()) if c in self.members and c not in self.seen]
             dead = self.dead.get(entry, [])
-            fold = "" if not kids and not dead else "shut" if key in folded else "open"
-            self.out.append(Line(entry, key, guide, fold, entry in self.context))
+            fold = "open" if kids or dead else ""
+            if fold and folded and identity.key in folded:
+                fold = "shut"
+            self.out.append(self.outline.line(entry, identity, guide, fold, entry in self.context))
             if fold == "open":
                 push(self._sorted(kids) if len(kids) > 1 else kids, dead, below, False)
