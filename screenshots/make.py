@@ -16,7 +16,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from proctui.awareness.watch import open_watch
+from proctui.awareness.opening import open_watch
 from proctui.config import Config
 from proctui.jobs.demo import clean_up, start_demo
 from proctui.tui.app import ProctuiApp

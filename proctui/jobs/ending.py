@@ -31,7 +31,7 @@ def end_job(session_id: str, grace: float = 5.0) -> dict[str, Any]:
 def _end(
     session_id: str, make: Callable[[Callable[[], View]], Plan], grace: float
 ) -> dict[str, Any]:
-    from proctui.awareness.watch import open_watch
+    from proctui.awareness.opening import open_watch
     from proctui.killing.execute import execute
 
     try:

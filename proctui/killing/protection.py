@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from proctui.awareness import protect, registry
+from proctui.awareness.opening import frugal_source, truth_of_the_caller
 from proctui.awareness.select import containing
 from proctui.awareness.truth import learn
 from proctui.awareness.view import View
-from proctui.awareness.watch import Watch, frugal_source, truth_of_the_caller
+from proctui.awareness.watch import Watch
 from proctui.errors import AccessDenied, NoSuchProcess, ProctuiError, RefusedError, check_pid
 from proctui.killing import signals
 from proctui.killing.execute import execute

@@ -54,8 +54,8 @@ class Host:
     def open(cls) -> Host:
         """Find the session that contains us, or open one; the baseline is taken at once."""
         from proctui.awareness import registry
+        from proctui.awareness.opening import open_watch
         from proctui.awareness.select import containing
-        from proctui.awareness.watch import open_watch
         from proctui.jobs.broker import walled_off
 
         client = _client()

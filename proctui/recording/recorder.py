@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from proctui._version import __version__
+from proctui.awareness.opening import open_watch
 from proctui.awareness.view import View
-from proctui.awareness.watch import open_watch
 from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, check_pid
 from proctui.machine import identity as identities
 from proctui.model import Identity

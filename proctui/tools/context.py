@@ -48,7 +48,7 @@ def looking(
     if shared is not None and session is None:
         yield shared
         return
-    from proctui.awareness.watch import open_watch
+    from proctui.awareness.opening import open_watch
 
     watch = open_watch(
         session, signalling=signalling, own_children=True, history=0, only=only, tree=tree

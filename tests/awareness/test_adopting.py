@@ -10,7 +10,7 @@ import pytest
 
 from proctui.awareness import registry
 from proctui.awareness.naming import adopt, start_watch
-from proctui.awareness.watch import open_watch
+from proctui.awareness.opening import open_watch
 from proctui.awareness.writer import create_session
 from proctui.errors import BadArgument, NoSuchProcess, RefusedError
 from proctui.machine import identity as kernel

@@ -13,8 +13,9 @@ import pytest
 
 from proctui.awareness import memory, registry
 from proctui.awareness.baseline import Baseline
+from proctui.awareness.opening import open_watch
 from proctui.awareness.select import resolve_session
-from proctui.awareness.watch import Watch, open_watch
+from proctui.awareness.watch import Watch
 from proctui.awareness.writer import SessionWriter, create_session
 from proctui.errors import AccessDenied, NoSuchSession, RefusedError
 from proctui.machine import identity as kernel

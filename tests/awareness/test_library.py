@@ -16,8 +16,8 @@ import pytest
 
 from proctui.awareness import registry
 from proctui.awareness.library import ProcessBaseline
+from proctui.awareness.opening import open_watch
 from proctui.awareness.select import resolve_session
-from proctui.awareness.watch import open_watch
 from proctui.errors import BadArgument, NoSuchProcess
 from proctui.machine import identity as kernel
 from proctui.model import Certainty, Role
@@ -82,7 +82,7 @@ def test_it_registers_a_session_that_others_find() -> None:
         assert session is not None and session.kind == "library"
         code = """
 import sys
-from proctui.awareness.watch import open_watch
+from proctui.awareness.opening import open_watch
 watch = open_watch(sys.argv[1])
 view = watch.look()
 verdict = view.verdict(int(sys.argv[2]))

@@ -13,7 +13,7 @@ from tests.support import running
 
 INSPECT = """
 import json, sys
-from proctui.awareness import watch
+from proctui.awareness import opening
 from proctui.tools.inspection import inspect_process
 from proctui.tools.tree import show_process_tree
 
@@ -28,8 +28,8 @@ def nodes(node):
 
 pids = json.loads(sys.stdin.read())
 narrow = [facts(pid) for pid in pids] + [list(nodes(show_process_tree(pids[0])["root"]))]
-seen = len(watch._narrow_source(pids[0], tree=False).sample(fresh=True).procs)
-watch._narrow_source = lambda pid, *, tree: None
+seen = len(opening._narrow_source(pids[0], tree=False).sample(fresh=True).procs)
+opening._narrow_source = lambda pid, *, tree: None
 full = [facts(pid) for pid in pids] + [list(nodes(show_process_tree(pids[0])["root"]))]
 print(json.dumps([narrow, full, seen]))
 """

@@ -1,0 +1,126 @@
+"""Opening a watch: which session is meant, whose eyes see it, what a program knows by itself."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+from proctui.awareness.select import resolve_session
+from proctui.awareness.session import Session
+from proctui.awareness.truth import Truth, learn
+from proctui.awareness.watch import Watch
+from proctui.awareness.writer import now
+from proctui.config import Config
+from proctui.errors import RefusedError
+from proctui.machine import identity as kernel
+from proctui.machine import stat
+from proctui.machine.source import open_source
+from proctui.model import Source
+
+__all__ = ["Private", "frugal_source", "know_privately", "open_watch", "truth_of_the_caller"]
+
+
+def open_watch(
+    session_id: str | None = None,
+    *,
+    signalling: bool = False,
+    source: str = "auto",
+    config: Config | None = None,
+    own_children: bool = False,
+    exits: bool = False,
+    history: int | None = None,
+    only: int | None = None,
+    tree: bool = False,
+) -> Watch:
+    """A watch on the session that is meant (the contract's rule), or on none.
+
+    ``only``: for one look at this pid, its children (with ``tree`` all that is
+    below it) and those on whom their roles hang; nobody else is shown.
+
+    Raises what :func:`proctui.awareness.select.resolve_session` raises, and
+    :class:`RefusedError` where ``signalling`` and the session can't be believed.
+    """
+    session = resolve_session(session_id, signalling=signalling)
+    truth = None if session is None else learn(session)
+    if truth is None and own_children:
+        truth = truth_of_the_caller()
+    if signalling and truth is not None and truth.blocked is not None:
+        raise RefusedError(truth.blocked, "nothing is signalled on the word of such files")
+    eyes = None if only is None or source != "auto" else _narrow_source(only, tree=tree)
+    narrow = eyes is not None
+    if eyes is None:
+        eyes = frugal_source() if own_children and source == "auto" else open_source(source)
+    return Watch(
+        eyes,
+        truth=truth,
+        narrow=narrow,
+        config=config,
+        own_children=own_children,
+        exits=exits,
+        history=0 if history is None and signalling else history,
+    )
+
+
+def frugal_source() -> Source:
+    """A source that holds no descriptors and leaves their limit alone: they are our host's."""
+    if Path("/proc/self/stat").exists():
+        from proctui.machine.sampler import ProcSource
+
+        return ProcSource(descriptor_budget=0)
+    return open_source("psutil")
+
+
+def _narrow_source(pid: int, *, tree: bool) -> Source | None:
+    if not Path("/proc/self/stat").exists():
+        return None
+    from proctui.machine.narrow import NarrowSource
+
+    return NarrowSource(pid, tree=tree)
+
+
+class Private(Protocol):
+    """Somebody in this program who knows a baseline that no registry has."""
+
+    def private_truth(self) -> Truth | None: ...
+
+
+_private: weakref.WeakSet[Private] = weakref.WeakSet()
+
+
+def know_privately(owner: Private) -> None:
+    """From here on the program judges by ``owner``'s baseline where it has no session."""
+    _private.add(owner)
+
+
+def truth_of_the_caller() -> Truth:
+    """Without any session a program still knows its own children, and nobody else.
+
+    With a baseline that it keeps to itself it knows which of them are older.
+    """
+    known = [truth for one in list(_private) if (truth := one.private_truth()) is not None]
+    if known:
+        return max(known, key=lambda truth: truth.session.created)
+    own = kernel.own()
+    session = Session(
+        id="0" * 32,
+        label="this process",
+        uid=os.geteuid(),
+        boot_id=own.boot_id,
+        pidns=own.pidns,
+        created=now(),
+        kind="library",
+        leader=own,
+        runner=own,
+        tty=_own_terminal(),
+    )
+    return Truth(session, None, {}, "own")
+
+
+def _own_terminal() -> int | None:
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            return stat.parse(file.read(4096)).tty
+    except (OSError, ValueError):
+        return None
