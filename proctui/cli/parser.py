@@ -121,7 +121,6 @@ def _jobs(commands: _Commands) -> None:
         "jobs:demo",
         "a small playground job with the dashboard on it",
         "demo",
-        as_json=False,
     )
     demo.add_argument("--no-tui", action="store_true", help=argparse.SUPPRESS)
     watch = commands.add(
@@ -129,7 +128,6 @@ def _jobs(commands: _Commands) -> None:
         "jobs:watch",
         "the dashboard beside a job that already runs",
         "watch 4711\nwatch train.py\nwatch :8080",
-        as_json=False,
     )
     _dashboard(watch)
     watch.add_argument("target", metavar="PID|NAME|:PORT")
@@ -336,13 +334,11 @@ def _agents(commands: _Commands) -> None:
 
 
 def _own(commands: _Commands) -> None:
-    pages = commands.add(
-        "help", "own:help_page", "the longer pages", "help\nhelp mcp", as_json=False
-    )
+    pages = commands.add("help", "own:help_page", "the longer pages", "help\nhelp mcp")
     pages.add_argument("topic", nargs="?", metavar="TOPIC")
     commands.add("doctor", "own:doctor", "what works here, what does not, and the fix", "doctor")
     config = commands.add(
-        "config", "own:config", "the configuration file", "config init\nconfig path", as_json=False
+        "config", "own:config", "the configuration file", "config init\nconfig path"
     )
     config.add_argument("action", choices=("init", "path", "check", "default"))
     config.add_argument("--force", action="store_true", help="overwrite an existing file")
@@ -352,6 +348,5 @@ def _own(commands: _Commands) -> None:
         "completion for a shell",
         "completion bash > ~/.local/share/bash-completion/completions/proctui\n"
         "completion zsh > ~/.zfunc/_proctui\ncompletion fish > ~/.config/fish/completions/proctui.fish",
-        as_json=False,
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,7 +69,10 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
     kinds = " or ".join(option["type"] for option in options)
     enum = schema.get("enum") or schema.get("items", {}).get("enum")
     allowed = f"one of {', '.join(enum)}" if enum else schema.get("description")
-    raise BadArgument(f"{name} must be of type {kinds}, not {str(value)[:80]!r}", allowed)
+    given = json.dumps(value)[:80]
+    if any(type(value) is _KINDS[option["type"]] for option in options):
+        raise BadArgument(f"{name} can't be {given}", allowed)
+    raise BadArgument(f"{name} must be of type {kinds}, not {given}", allowed)
 
 
 def error_result(error: ProctuiError) -> dict[str, Any]:

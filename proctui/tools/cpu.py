@@ -6,10 +6,10 @@ import threading
 from typing import Any, cast
 
 from proctui.awareness.view import View
-from proctui.errors import BadArgument, NoSuchProcess, check_pid
+from proctui.errors import AccessDenied, BadArgument, NoSuchProcess, check_pid
 from proctui.machine.threads import ThreadUse
 from proctui.model import Proc
-from proctui.tools.common import find
+from proctui.tools.common import find, partial
 from proctui.tools.context import looking, pause
 from proctui.tools.results import CpuProfile, ProcessCpu
 
@@ -44,6 +44,7 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
         pause(duration)
         second = look()
         system = machine.finish()
+        python = pid is not None and _looks_like_python(second, pid)
     elapsed = max(second.snapshot.boottime - first.snapshot.boottime, 1e-6)
     denied: dict[str, None] = {}
     if pid is None:
@@ -75,9 +76,16 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
     wanted_figures = ("usage", "user", "system", *(("threads",) if threads is not None else ()))
     denied.update(dict.fromkeys(n for n in wanted_figures if result[n] is None))
     if hot is not None:
-        hot.into(result, denied)
+        hot.into(result, denied, python=python)
     result["denied"] = list(denied)
     return cast(CpuProfile, result)
+
+
+def _looks_like_python(view: View, pid: int) -> bool:
+    info = view.info(pid)
+    words = [view.snapshot.procs[pid].name] if pid in view.snapshot.procs else []
+    words += [] if info is None or not info.cmdline else [info.cmdline[0].rpartition("/")[2]]
+    return any(word.startswith(("python", "pypy")) for word in words)
 
 
 class _Machine:
@@ -118,15 +126,23 @@ class _Hot:
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits
             self._found.append(error)
 
-    def into(self, result: dict[str, Any], denied: dict[str, None]) -> None:
+    def into(self, result: dict[str, Any], denied: dict[str, None], *, python: bool) -> None:
         """``hot`` for a Python target; a failure is a warning, the figures stand without it."""
         self._thread.join(self._seconds + 10)
         found = self._found[0] if self._found else None
         if isinstance(found, Exception):
-            if not isinstance(found, NoSuchProcess):
-                result["hot"] = None
-                denied["hot"] = None
-                result["warnings"] = [f"no hot functions: {found}"]
+            if isinstance(found, NoSuchProcess):
+                return
+            if isinstance(found, AccessDenied):
+                # Of another's program nobody can tell what it is but by its name.
+                if python:
+                    result["hot"] = None
+                    denied["hot"] = None
+                    partial(result, f"the hot functions of process {self._pid} may not be read")
+                return
+            result["hot"] = None
+            denied["hot"] = None
+            result["warnings"] = [f"no hot functions: {found}"]
         elif found is not None:
             result["hot"] = found
 

@@ -58,7 +58,7 @@ def inspect_in(
         stray=pid in view.strays,
         wait=_wait(pid, result),
     )
-    if result["denied"] and _refused(pid):
+    if result["denied"] and not _own_zombie(view, pid) and _refused(pid):
         partial(result, f"not everything about process {pid} may be read")
     return cast(Inspection, result)
 
@@ -77,6 +77,12 @@ def _wait(pid: int, result: dict[str, Any]) -> str | None:
     except ProctuiError:
         result["denied"].append("wait")
         return None
+
+
+def _own_zombie(view: View, pid: int) -> bool:
+    """The files of one's own zombie belong to root, but there is nothing left in them."""
+    proc = find(view, pid)
+    return proc.state in "ZX" and proc.uid == os.geteuid()
 
 
 def _refused(pid: int) -> bool:

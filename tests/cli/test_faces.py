@@ -61,10 +61,27 @@ def test_the_contract_has_its_commands() -> None:
         ["tree", "--dep", "1"],
         ["tools", "--format", "xml"],
         ["call"],
+        ["watch"],
+        ["help", "nope"],
+        ["config", "nope"],
+        ["completion", "nope"],
     ],
 )
 def test_bad_usage_is_one_document_too(argv: list[str]) -> None:
     failure(*argv, kind="bad-argument", status=2)
+
+
+def test_a_dashboard_that_can_not_open_is_one_document_too() -> None:
+    failure("watch", 4_000_000, kind="no-such-process", status=3)
+    failure("demo", kind="not-supported", status=5)
+
+
+def test_pages_and_configuration_are_documents_if_asked() -> None:
+    assert {"topic": "mcp", "title": "The MCP server"} in document("help")["topics"]
+    assert document("help", "mcp")["text"].startswith("# The MCP server")
+    assert document("config", "check")["path"].endswith("proctui/config.toml")
+    assert document("config", "default")["text"]
+    assert "_proctui" in document("completion", "bash")["script"]
 
 
 def test_bad_usage_in_words_goes_to_stderr_with_a_hint() -> None:

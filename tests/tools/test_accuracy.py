@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -302,15 +303,53 @@ def test_an_unprivileged_user_sees_what_he_may_and_is_told_of_the_rest(tmp_path:
         "for one in (proctui.get_memory_profile(), proctui.show_process_tree(1)): json.dumps(one)\n"
         "print(sorted(map(str, kinds)))"
     )
-    import sys
+    assert "permission-denied" in as_nobody(sweep, tmp_path)
 
+
+def as_nobody(code: str, state: Path, *arguments: object) -> str:
+    line = ["setpriv", "--reuid", "65534", "--clear-groups", sys.executable, "-c", code]
     done = subprocess.run(
-        ["setpriv", "--reuid", "65534", "--clear-groups", sys.executable, "-c", sweep],
+        [*line, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "XDG_STATE_HOME": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "XDG_STATE_HOME": str(state)},
         cwd="/",
     )
     assert done.returncode == 0, done.stderr
-    assert "permission-denied" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_hot_functions_that_may_not_be_read_make_a_partial_result(tmp_path: Path) -> None:
+    code = (
+        "import json, sys, proctui\n"
+        "print(json.dumps([proctui.get_cpu_profile(int(pid), 1) for pid in sys.argv[1:]]))"
+    )
+    with (
+        running(python("import time; time.sleep(600)")) as script,
+        running(["sleep", "9"]) as sleep,
+    ):
+        wait_for(lambda: Path(f"/proc/{script.pid}/comm").read_text().startswith("python"))
+        one, other = json.loads(as_nobody(code, tmp_path, script.pid, sleep.pid))
+    assert one["hot"] is None
+    assert one["denied"] == ["hot"]
+    assert one["error"]["kind"] == "permission-denied"
+    assert one["warnings"]
+    assert other["denied"] == []
+    assert "error" not in other
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_ones_own_zombie_is_nothing_that_is_forbidden(tmp_path: Path) -> None:
+    code = (
+        "import json, os, proctui\n"
+        "pid = os.fork()\n"
+        "if pid == 0: os._exit(0)\n"
+        "os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
+        "print(json.dumps(proctui.inspect_process(pid, True, True)))"
+    )
+    result = json.loads(as_nobody(code, tmp_path))
+    assert result["status"].startswith(("Z", "zombie"))
+    assert "environ" in result["denied"]
+    assert "error" not in result

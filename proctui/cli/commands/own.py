@@ -6,12 +6,13 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from proctui import config as configuration
 from proctui import paths
-from proctui.cli.output import Line, emit, print_lines, span
-from proctui.errors import RefusedError
+from proctui.cli.output import Line, emit, print_json, print_lines, span
+from proctui.errors import AccessDenied, BadArgument, RefusedError
 
 __all__ = ["completion", "config", "doctor", "help_page"]
 
@@ -19,6 +20,14 @@ __all__ = ["completion", "config", "doctor", "help_page"]
 def help_page(args: Namespace) -> int:
     from proctui.cli.pages import page, topics
 
+    if args.json:
+        known = [{"topic": name, "title": title} for name, title in topics().items()]
+        print_json(
+            {"topics": known}
+            if args.topic is None
+            else {"topic": args.topic, "text": page(args.topic)}
+        )
+        return 0
     if args.topic is None:
         width = max(map(len, topics()), default=0)
         lines: list[Line] = [[span("pages", "head"), "  (proctui help TOPIC)"]]
@@ -58,28 +67,41 @@ def _checks(result: Mapping[str, Any]) -> Iterable[Line]:
 
 def config(args: Namespace) -> int:
     target = paths.config_file()
+    result: dict[str, Any] = {"path": str(target), "exists": target.exists()}
     if args.action == "path":
-        print_lines([str(target)])
+        words = str(target)
     elif args.action == "default":
-        sys.stdout.write(configuration.default_text())
+        words = result["text"] = configuration.default_text()
     elif args.action == "check":
         configuration.load()
-        print_lines([f"{target}: {'fine' if target.exists() else 'none, so the defaults'}"])
+        words = f"{target}: {'fine' if result['exists'] else 'none, so the defaults'}"
     else:
+        _write_config(target, overwrite=args.force)
+        words = f"wrote {target}"
+        result["exists"] = True
+    return emit(result, args, lambda _: words.splitlines())
+
+
+def _write_config(target: Path, *, overwrite: bool) -> None:
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with target.open("w" if args.force else "x", encoding="utf-8") as file:
-                file.write(configuration.default_text())
-        except FileExistsError:
-            raise RefusedError(
-                f"{target} exists already", "`proctui config init --force` overwrites it"
-            ) from None
-        print_lines([f"wrote {target}"])
-    return 0
+        with target.open("w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(configuration.default_text())
+    except FileExistsError:
+        raise RefusedError(
+            f"{target} exists already", "`proctui config init --force` overwrites it"
+        ) from None
+    except PermissionError as error:
+        raise AccessDenied(f"{target} can't be written: permission denied") from error
+    except OSError as error:
+        raise BadArgument(f"{target} can't be written: {error.strerror}") from error
 
 
 def completion(args: Namespace) -> int:
     from proctui.cli.completion import script
 
+    if args.json:
+        print_json({"shell": args.shell, "script": script(args.shell)})
+        return 0
     sys.stdout.write(script(args.shell))
     return 0
