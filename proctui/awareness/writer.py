@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from proctui import paths
 from proctui.awareness import files, reserve
+from proctui.awareness.entry import Entry, boottime, now
 from proctui.awareness.memory import Published
 from proctui.awareness.session import (
     MARKER_VARIABLE,
     Caps,
     Controller,
-    Moment,
     Session,
-    identity_to_list,
     to_document,
 )
 from proctui.errors import AccessDenied
@@ -36,30 +34,6 @@ __all__ = ["Entry", "SessionWriter", "boottime", "create_session", "held", "now"
 _HELD: dict[str, SessionWriter] = {}
 _FILE_BUDGET = 48 << 20
 _MANY = 64
-
-
-class Entry(NamedTuple):
-    """One process known to come from the job, as ``spawned.jsonl`` holds it."""
-
-    identity: Identity
-    evidence: tuple[str, ...]
-    certainty: Certainty
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "identity": identity_to_list(self.identity),
-            "evidence": list(self.evidence),
-            "certainty": str(self.certainty),
-        }
-
-
-def boottime() -> float:
-    """Seconds since boot, suspension included (CLOCK_BOOTTIME, clock_gettime(2))."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def now() -> Moment:
-    return Moment(boottime(), time.time())
 
 
 def held(session_id: str) -> SessionWriter | None:
