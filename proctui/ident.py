@@ -43,6 +43,6 @@ class Identity(NamedTuple):
 
     def same(self, other: Identity) -> bool:
         """Whether both are one process; unknown start times are the same as nothing."""
-        if self.inode is None and self.start_ticks is None:
+        if self.pid != other.pid or (self.inode is None and self.start_ticks is None):
             return False
         return self.key == other.key

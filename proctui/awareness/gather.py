@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from proctui.awareness import chains, evidence
+from proctui.awareness import evidence
 from proctui.awareness.baseline import Key
 from proctui.awareness.connector import Fork
 from proctui.awareness.evidence import is_subreaper, started_here
@@ -344,7 +344,8 @@ class Gatherer:
 
     @staticmethod
     def _steers(session: Session, identity: Identity) -> bool:
-        return any(one.identity.same(identity) for one in chains.controllers_of(session))
+        heads = (session.runner, session.keeper, *(one.identity for one in session.controllers))
+        return any(head is not None and head.same(identity) for head in heads)
 
     def _foreign(self, session: Session, proc: Proc) -> bool:
         """Whether it has a controlling terminal, and not the job's."""

@@ -14,12 +14,16 @@ from proctui import redact, text
 from proctui.machine.containers import find_container
 from proctui.model import Identity, ProcInfo
 
-__all__ = ["parse_cmdline", "read_bytes", "read_info", "read_link", "user_name"]
+__all__ = ["parse_cmdline", "read_bytes", "read_cmdline", "read_info", "read_link", "user_name"]
 
 _LARGEST = 256 * 1024
 _REMEMBERED = 4096
 """Bytes up to which a command line is remembered: the workers of a job are all called alike."""
 _users: dict[int, str] = {}
+
+
+_USUAL = 4096
+"""Bytes that hold nearly every command line."""
 
 
 def read_bytes(path: str, limit: int = _LARGEST) -> bytes | None:
@@ -42,6 +46,23 @@ def read_bytes(path: str, limit: int = _LARGEST) -> bytes | None:
         return None
     finally:
         os.close(fd)
+
+
+def read_cmdline(pid: int) -> bytes | None:
+    """``/proc/PID/cmdline`` in one read: less than was asked for is all there is, as
+    get_mm_cmdline() goes on until it has the whole (fs/proc/base.c)."""
+    path = f"/proc/{pid}/cmdline"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        raw = os.read(fd, _USUAL)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return raw if len(raw) < _USUAL else read_bytes(path)
 
 
 def read_link(path: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import cast
 
 from proctui.awareness.view import View
 from proctui.errors import BadArgument, check_pid
-from proctui.machine.facts import parse_cmdline, read_bytes
+from proctui.machine.facts import parse_cmdline, read_cmdline
 from proctui.model import Proc, Role
 from proctui.tools.common import cpu_share, find
 from proctui.tools.context import SHARED, default_root, looking
@@ -151,7 +151,7 @@ def _cmdline(view: View, proc: Proc) -> list[str] | None:
     if len(view.snapshot.procs) <= _CROWD or not _NATIVE:
         info = view.info(proc.pid)
         return None if info is None or info.cmdline is None else list(info.cmdline)
-    raw = read_bytes(f"/proc/{proc.pid}/cmdline")
+    raw = read_cmdline(proc.pid)
     return None if raw is None else list(parse_cmdline(raw))
 
 
