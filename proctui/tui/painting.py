@@ -69,7 +69,7 @@ class Painter:
             and app._running
             and not app._closed
             and not app._batch_count
-            and screen.is_current
+            and screen is app.screen
             and not screen._layout_required
             and screen._compositor.size == app.size
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import alive, running, wait_for
+from tests.support import alive, python, running, wait_for
 
 pytestmark = [
     pytest.mark.terminal,
@@ -218,6 +218,33 @@ def test_redraw_mends_what_others_wrote(terminal: Terminal) -> None:
         terminal.press("C-l")
         wait_for(lambda: "garbage" not in terminal.screen(), what="a clean screen")
         terminal.sees("Inspector")
+        terminal.press("q")
+        terminal.restored()
+
+
+BUSY = "import time\nwhile True: sum(range(20000)); time.sleep(0.05)"
+
+
+def test_nothing_is_painted_over_a_dialogue(terminal: Terminal) -> None:
+    with running(python(BUSY)) as child:
+        terminal.start(f"{PROCTUI} watch --interval 0.2 {child.pid}", (120, 40))
+        terminal.sees("Inspector")
+        terminal.press("?")
+        terminal.sees("What the marks mean")
+
+        def inside() -> list[str]:
+            return [line[8:112] for line in terminal.screen().splitlines()[4:36]]
+
+        before, headers = inside(), set[str]()
+
+        def ticks() -> bool:
+            headers.add(terminal.screen().splitlines()[0])
+            return len(headers) > 5
+
+        wait_for(ticks, 30, "some looks")
+        assert inside() == before
+        terminal.press("Escape")
+        wait_for(lambda: "What the marks mean" not in terminal.screen(), 30, "the panes again")
         terminal.press("q")
         terminal.restored()
 
