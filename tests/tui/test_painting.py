@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import re
 import shlex
 import threading
 
@@ -25,6 +24,18 @@ def below_the_header(screen: Terminal) -> str:
     return screen.tmux("capture-pane", "-p", "-e").partition("\n")[2]
 
 
+def seconds_shown(screen: Terminal) -> int:
+    """How old the job is by the header."""
+    match = re.search(r"MEM +\S+ +(\d+)(s|m)", screen.screen())
+    return int(match[1]) * (60 if match[2] == "m" else 1) if match else 0
+
+
+def resting(screen: Terminal) -> str:
+    """What stands below the header, if it is the same twice."""
+    before = below_the_header(screen)
+    return before if below_the_header(screen) == before else ""
+
+
 def test_what_was_written_directly_is_what_a_whole_frame_shows(terminal: Terminal) -> None:
     terminal.start(f"{PROCTUI} run --on-quit end -- {shlex.join(python(JOB))}")
     terminal.sees("● spawned")
@@ -32,9 +43,9 @@ def test_what_was_written_directly_is_what_a_whole_frame_shows(terminal: Termina
     wait_for(lambda: late.search(terminal.screen()), 60, "some ticks of the graphs")
     terminal.press("j", "k", "Z")
     terminal.sees("paused")
-    directly = below_the_header(terminal)
+    directly = wait_for(lambda: resting(terminal), 30, "a picture that rests")
     terminal.press("C-l")
-    wait_for(lambda: below_the_header(terminal) == directly, 10, "the same picture after Ctrl+L")
+    wait_for(lambda: below_the_header(terminal) == directly, 30, "the same picture after Ctrl+L")
     terminal.press("q")
     terminal.restored()
 
