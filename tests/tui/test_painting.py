@@ -21,7 +21,8 @@ JOB = "import time\nwhile True: sum(range(20000)); time.sleep(0.1)"
 
 
 def below_the_header(screen: Terminal) -> str:
-    return screen.tmux("capture-pane", "-p", "-e").partition("\n")[2]
+    lines = screen.tmux("capture-pane", "-p", "-e").rstrip("\n").split("\n")
+    return "\n".join(lines[1:-1])  # header and footer go on changing
 
 
 def seconds_shown(screen: Terminal) -> int:
@@ -31,9 +32,9 @@ def seconds_shown(screen: Terminal) -> int:
 
 
 def resting(screen: Terminal) -> str:
-    """What stands below the header, if it is the same twice."""
+    """What stands below the header, if it stays the same for a while."""
     before = below_the_header(screen)
-    return before if below_the_header(screen) == before else ""
+    return before if all(below_the_header(screen) == before for _ in range(20)) else ""
 
 
 def test_what_was_written_directly_is_what_a_whole_frame_shows(terminal: Terminal) -> None:
@@ -45,7 +46,10 @@ def test_what_was_written_directly_is_what_a_whole_frame_shows(terminal: Termina
     terminal.sees("paused")
     directly = wait_for(lambda: resting(terminal), 30, "a picture that rests")
     terminal.press("C-l")
-    wait_for(lambda: below_the_header(terminal) == directly, 30, "the same picture after Ctrl+L")
+    try:
+        wait_for(lambda: below_the_header(terminal) == directly, 30)
+    except AssertionError:
+        assert below_the_header(terminal) == directly
     terminal.press("q")
     terminal.restored()
 
