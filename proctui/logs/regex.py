@@ -158,9 +158,11 @@ def _escape(char: str) -> tuple[tuple[str, str], bool] | None:
     """An escape outside a class: both rewritings, and whether RE2 reads it alike."""
     if char == "s":
         return (f"[{_SPACE_ASCII}]", f"[{_SPACE_ASCII}{_SPACE_BEYOND}]"), False
+    if char == "S":
+        return (f"[^{_SPACE_ASCII}\\n]", f"[^{_SPACE_ASCII}{_SPACE_BEYOND}\\n]"), False
     if char in ("D", "W"):
         return (f"[^\\{char.lower()}\\n]",) * 2, False
-    if char in ("d", "w", "S", "b"):
+    if char in ("d", "w", "b"):
         return (f"\\{char}",) * 2, False
     if char in ("t", "r", "f", "v") or (char and not char.isalnum() and char != "\n"):
         return (f"\\{char}",) * 2, True
@@ -188,7 +190,7 @@ def _char_class(regex: str, start: int) -> tuple[tuple[str, str], int, bool] | N
                 ascii_out.append(_SPACE_ASCII)
                 any_out.append(_SPACE_ASCII + _SPACE_BEYOND)
                 plain = False
-            elif char in ("d", "w") or (negated and char in ("D", "W", "S")):
+            elif char in ("d", "w") or (negated and char in ("D", "W")):
                 ascii_out.append("\\" + char)
                 any_out.append("\\" + char)
                 plain = False

@@ -83,9 +83,8 @@ def test_a_name_that_looks_like_a_stat_line(job: Callable[..., Job]) -> None:
     pid = int(started.line())
     view = started.watch.look()
     proc = view.proc(pid)
-    assert proc is not None and (proc.name, proc.ppid, proc.state) == (
-        ") Z 1 1 (", os.getpid(), "S"
-    )  # fmt: skip
+    assert proc is not None and (proc.name, proc.ppid) == (") Z 1 1 (", os.getpid())
+    assert proc.state in ("R", "S")
     assert view.verdict(pid).certainty is Certainty.CERTAIN and view.leader_alive
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from proctui.awareness import cgroup
 from proctui.killing.protection import ProcessProtection
 from tests.jobs import stage
 from tests.support import alive, running, wait_for
@@ -79,6 +80,14 @@ def test_without_a_runner_spoilt_files_refuse_everything(state: Path, tmp_path: 
         os.close(held)
 
 
+def leave_the_group(*pids: int) -> None:
+    """Out of the session's own control group, which would be live evidence."""
+    base, own = cgroup.mount(), cgroup.own_path()
+    if base is not None and own is not None and os.access(base / own.lstrip("/"), os.W_OK):
+        for pid in pids:
+            (base / own.lstrip("/") / "cgroup.procs").write_text(str(pid))
+
+
 def test_files_alone_make_nothing_certain(state: Path, tmp_path: Path) -> None:
     """The runner is dead, its record whole: naming the very process may end it, a tree may not."""
     mark = tmp_path / "mark"
@@ -89,6 +98,7 @@ def test_files_alone_make_nothing_certain(state: Path, tmp_path: Path) -> None:
         for role in ("runner", "keeper"):
             os.kill(stage.pid_of(state, role), signal.SIGKILL)
         stage.gone(stage.pid_of(state, "runner"), stage.pid_of(state, "keeper"))
+        leave_the_group(leader, child)
         code, document = kill(str(leader), "--tree")
         refused = {one["pid"]: one["certainty"] for one in document["plan"]["refused"]}
         assert refused.get(child) == "likely" and alive(child), document
