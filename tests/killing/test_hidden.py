@@ -39,6 +39,7 @@ def test_a_hidden_stray_ends_and_its_neighbours_live(way: str, tmp_path: Path) -
             assert [one["outcome"] for one in done["results"]] in (["exited"], ["zombie"])
             stage.gone(pid)
             assert alive(leader)
+            document("kill", leader, "--tree", "--yes")
         assert alive(neighbour.pid)
 
 
