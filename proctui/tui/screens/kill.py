@@ -142,9 +142,9 @@ class KillScreen(ModalScreen[Decision | None]):
         else:
             means = f"signal {self.signal}, once"
         self._label("#kill-means", f"{means}   ·   {scope}")
+        to_kill = "Tab to Kill · " if self.plan is not None and self.plan.targets else ""
         self._label(
-            "#kill-hint",
-            "Tab to Kill · Enter presses · Esc cancels · s signal · t tree · g group",
+            "#kill-hint", f"{to_kill}Enter presses · Esc cancels · s signal · t tree · g group"
         )
 
     def _offer_adoption(self, plan: Plan) -> None:
