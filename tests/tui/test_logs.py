@@ -176,3 +176,13 @@ def test_the_strongest_span_gives_the_style() -> None:
         ("ef", "match"),
         ("gh", "=color(1)"),
     )
+
+
+async def test_a_look_that_comes_after_the_end_reads_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "output.log"
+    path.write_text("one\n")
+    async with dashboard(job=job_with(path), on_quit="keep") as drive:
+        await shows(drive, "one")
+        pane = drive.main.log_pane
+    write(path, "two\n")
+    assert not pane.poll()

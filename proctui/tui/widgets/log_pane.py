@@ -120,8 +120,10 @@ class LogPane(LineView):
         self._retitle()
 
     def on_unmount(self) -> None:
-        if self.model is not None:
-            self.model.close()
+        # The worker that polls outlives the pane by a moment, and must not read a closed file.
+        model, self.model = self.model, None
+        if model is not None:
+            model.close()
 
     @property
     def following(self) -> bool:
