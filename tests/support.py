@@ -16,7 +16,7 @@ T = TypeVar("T")
 ZOO = Path(__file__).parent / "zoo"
 
 
-def wait_for(condition: Callable[[], T], timeout: float = 15.0, what: str = "") -> T:
+def wait_for(condition: Callable[[], T], timeout: float = 60.0, what: str = "") -> T:
     """Poll until ``condition()`` is truthy and return it; never a bare sleep in a test."""
     deadline = time.monotonic() + timeout
     while True:
