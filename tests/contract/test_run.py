@@ -87,7 +87,7 @@ def test_a_closed_pipe_ends_it() -> None:
         shell=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         stdin=subprocess.DEVNULL,
         check=False,
     )
@@ -102,7 +102,7 @@ def test_command_substitution_returns_although_a_stray_lives(tmp_path: Path) -> 
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     stray = int(pidfile.read_text())
@@ -144,7 +144,7 @@ def test_strays_end(tmp_path: Path, clean: str) -> None:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 3

@@ -112,7 +112,7 @@ def test_a_dashboard_without_a_terminal_says_so(command: list[str]) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         start_new_session=True,
     )
@@ -157,7 +157,7 @@ def test_completion_of_a_closed_pipe_is_quiet() -> None:
         shell=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.stderr == ""

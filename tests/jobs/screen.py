@@ -23,7 +23,7 @@ class Screen:
         self.text = b""
         self.status: int | None = None
 
-    def read_until(self, pattern: bytes, timeout: float = 20.0) -> re.Match[bytes]:
+    def read_until(self, pattern: bytes, timeout: float = 60.0) -> re.Match[bytes]:
         """Read until ``pattern`` is found beyond what was found before."""
         deadline = time.monotonic() + timeout
         while True:
@@ -50,7 +50,7 @@ class Screen:
     def settings(self) -> list[object]:
         return termios.tcgetattr(self.master)
 
-    def wait(self, timeout: float = 20.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """The exit status of the program, reading on so that it never blocks."""
         deadline = time.monotonic() + timeout
         while self.status is None:

@@ -23,7 +23,7 @@ def inside(*argv: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", _INSIDE, *argv],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -26,7 +26,7 @@ def run(*argv: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -71,7 +71,7 @@ def test_nothing_is_left_behind_to_be_a_stray() -> None:
         stderr=subprocess.PIPE,
     ) as front:
         os.close(writing)
-        _, said = front.communicate(timeout=60)
+        _, said = front.communicate(timeout=120)
     assert front.returncode == 3 and said == b""
     # End of file: the kernel ended the last one that could write.
     with os.fdopen(reading, "rb") as stream:
@@ -81,7 +81,7 @@ def test_nothing_is_left_behind_to_be_a_stray() -> None:
 def test_a_reader_that_goes_ends_the_command() -> None:
     shell = " ".join([*RUN, "--", "yes", "|", "head", "-1"])
     done = subprocess.run(
-        ["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False
+        ["sh", "-c", shell], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout == "y\n"
 
@@ -96,4 +96,4 @@ def test_the_guard_ends_what_runs_inside() -> None:
         (leader,) = wait_for(leaders)
         done = document("kill", leader, "--tree", "--yes", "--grace", "1")
         assert {one["outcome"] for one in done["results"]} <= {"exited", "zombie", "gone"}
-        assert front.wait(timeout=60) != 0
+        assert front.wait(timeout=120) != 0

@@ -37,7 +37,7 @@ def shell(script: str, **options: object) -> subprocess.CompletedProcess[bytes]:
     script = script.replace("RUN", " ".join(RUN))
     options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run(
-        ["bash", "-c", script], capture_output=True, timeout=60, check=False, **options
+        ["bash", "-c", script], capture_output=True, timeout=120, check=False, **options
     )
 
 

@@ -113,7 +113,7 @@ def test_orphans_of_a_killed_runners_job_are_still_known(state: Path, tmp_path: 
         keeper = pid_of(state, "keeper")
         wait_for(lambda: pid_of(state, "runner") == keeper)
         gate.touch()
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
         stray = int(mark.read_text())
         assert str(stray).encode() in err
         assert status(state)["strays"][0]["pid"] == stray
@@ -148,7 +148,7 @@ def test_a_full_disk_costs_the_capture_not_the_output(tmp_path: Path) -> None:
         ["unshare", "-m", "sh", "-c", script, "sh", *RUN, "--", sys.executable, "-c", code],
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     if done.returncode == 77 or b"unshare" in done.stderr:

@@ -33,7 +33,7 @@ def test_a_deadlock_is_reported_proven_and_ended(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 124, done.stderr
@@ -84,7 +84,7 @@ def test_what_gets_on_is_left_alone(code: str) -> None:
         [*RUN, "--hang-after", "2", "--then", "end", "--", *python(code)],
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
@@ -97,7 +97,7 @@ def test_slow_steps_are_progress_too() -> None:
         [*RUN, "--hang-after", "1.2", "--then", "end", "--", *python(code)],
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")

@@ -253,7 +253,7 @@ print("nobody", flush=True)
 def test_20_who_is_inside_the_job_kills_neither_it_nor_himself(baseline: ProcessBaseline) -> None:
     shell = f"{sys.executable} -c '{INSIDE}' $$; echo shell lives"
     with running(["sh", "-c", shell], stdout=subprocess.PIPE) as job:
-        out, _ = job.communicate(timeout=60)
+        out, _ = job.communicate(timeout=120)
         assert out.decode().split("\n")[:2] == ["nobody", "shell lives"]
 
 

@@ -32,7 +32,7 @@ def test_a_hidden_stray_ends_and_its_neighbours_live(way: str, tmp_path: Path) -
     with running(["sleep", "600"]) as neighbour:
         # The job itself goes on: only what left its tree is a stray.
         with stage.front("sh", "-c", f"{_HIDE}; sleep 600", "sh", str(mark), *argv):
-            pid = int(wait_for(lambda: mark.exists() and mark.read_text(), timeout=60))
+            pid = int(wait_for(lambda: mark.exists() and mark.read_text(), timeout=120))
             leader = stage.pid_of(Path(os.environ["XDG_STATE_HOME"]), "leader")
             done = document("strays", "--end", "--yes")
             assert [one["pid"] for one in done["plan"]["targets"]] == [pid]
@@ -72,7 +72,7 @@ def test_21_the_outer_session_ends_the_inner_with_all_that_serves_it(
     run = [sys.executable, "-m", "proctui", "run", "--no-tui", "--", "sh", "-c", inner]
     with running(["sleep", "600"]) as neighbour:
         with stage.front(*run) as outer:
-            hidden = int(wait_for(lambda: mark.exists() and mark.read_text().strip(), timeout=60))
+            hidden = int(wait_for(lambda: mark.exists() and mark.read_text().strip(), timeout=120))
             sessions = document("sessions")["sessions"]
             (one,) = (row for row in sessions if row["parent"] is None)
             (other,) = (row for row in sessions if row["parent"] is not None)
@@ -81,5 +81,5 @@ def test_21_the_outer_session_ends_the_inner_with_all_that_serves_it(
             stage.gone(leader, inside)
             document("strays", "--end", "--yes", "--session", one["id"])
             stage.gone(hidden)
-            assert outer.wait(timeout=90) != 0
+            assert outer.wait(timeout=120) != 0
         assert alive(neighbour.pid)

@@ -31,7 +31,7 @@ sleep 60
 def test_21_the_inner_session_does_not_kill_the_outer(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with stage.front("sh", "-c", OUTER, str(out), INNER, stderr=subprocess.DEVNULL):
-        wait_for(lambda: Path(f"{out}.done").exists(), timeout=90, what="the inner session")
+        wait_for(lambda: Path(f"{out}.done").exists(), timeout=120, what="the inner session")
         sibling = int(Path(f"{out}.pid").read_text())
         for name in ("sibling", "leader", "tree", "group"):
             document = json.loads(Path(f"{out}.{name}").read_text())

@@ -30,7 +30,7 @@ def kill(*words: str) -> tuple[int, dict[str, Any]]:
         [sys.executable, "-m", "proctui", "kill", *words, "--yes", "--json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     return done.returncode, json.loads(done.stdout)
 

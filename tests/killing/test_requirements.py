@@ -297,6 +297,6 @@ print("ok")
 
 def test_groups_may_be_used_by_several_threads() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CONCURRENT], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", CONCURRENT], capture_output=True, text=True, timeout=120
     )
     assert done.stdout == "ok\n", done.stderr

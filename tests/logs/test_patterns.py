@@ -138,7 +138,7 @@ def test_a_helper_ends_with_its_parent() -> None:
         "print(w.pid, flush=True)\nos._exit(0)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, timeout=60
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, timeout=120
     )
     wait_for(lambda: not alive(int(done.stdout)))
 

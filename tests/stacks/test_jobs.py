@@ -115,7 +115,7 @@ def test_an_ordinary_user_gets_verdicts_on_his_own() -> None:
             fits = all(found[play]["verdict"] in OWN_PLAYS[play] for play in plays)
             return found if fits else None
 
-        found = wait_for(settled, timeout=40)
+        found = wait_for(settled, timeout=120)
         if found["pipe_full"]["verdict"] == "suspected":
             assert "descriptors may not be read" in found["pipe_full"]["evidence"][-1]
         for actor in actors.values():
@@ -166,7 +166,7 @@ def test_of_xdist_workers_only_the_hung_one_is_told(tmp_path: Path) -> None:
             ]
             return {"bad": bad, **found} if bad else None
 
-        found = wait_for(hung, timeout=60)
+        found = wait_for(hung, timeout=120)
         (bad,) = found["bad"]
         assert "test_hangs (" in bad["evidence"][0]
         assert len(found["verdicts"]) == 3

@@ -250,7 +250,7 @@ def test_hints_fit_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tools_run_a_few_at_once_and_tell_as_they_end() -> None:
     came: list[tuple[object, int | None, bytes]] = []
     jobs = [(i, [sys.executable, "-I", "-c", f"print({i})"]) for i in range(5)]
-    tooling.run_many(jobs, lambda key, out: came.append((key, out.status, out.out)), timeout=30)
+    tooling.run_many(jobs, lambda key, out: came.append((key, out.status, out.out)), timeout=120)
     assert sorted(came, key=str) == [(i, 0, f"{i}\n".encode()) for i in range(5)]
 
 
@@ -277,7 +277,7 @@ def test_an_interrupt_ends_what_still_runs(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tooling.run_many(jobs, done, timeout=60, at_once=2)
+        tooling.run_many(jobs, done, timeout=120, at_once=2)
     wait_for(lambda: not alive(int(pid_file.read_text())))
 
 

@@ -102,6 +102,6 @@ def test_example_3_inspect_hung_process() -> None:
         assert child.stdout is not None
         child.stdout.readline()
         child.stdout.readline()
-        wait_for(lambda: run(HUNG, pid=child.pid) == ["Deadlock detected"], timeout=30)
+        wait_for(lambda: run(HUNG, pid=child.pid) == ["Deadlock detected"], timeout=120)
     with running(python("print(flush=True)\nimport time\ntime.sleep(600)")) as sleeper:
         assert wait_for(lambda: run(HUNG, pid=sleeper.pid) == [])
