@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
-from typing import Any
 
 from proctui.awareness.session import Controller
 from proctui.awareness.writer import SessionWriter
@@ -39,8 +38,7 @@ class Arrangement:
     """Everything that a runner needs, and a keeper that takes its place.
 
     ``channel`` is the runner's end towards the front, ``links`` the pipe by
-    which the runner tells its keeper what to let go of.  ``terminal`` and
-    ``attributes`` are the terminal that a guardian restores.
+    which the runner tells its keeper which streams to close.
     """
 
     argv: list[str]
@@ -53,8 +51,6 @@ class Arrangement:
     page: Page
     log: LogFile | None
     bound: int
-    terminal: int = -1
-    attributes: list[Any] | None = None
     keeper: Identity | None = None
     link: tuple[int, int] = (-1, -1)
 

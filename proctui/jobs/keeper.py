@@ -97,7 +97,7 @@ def _run(means: Arrangement) -> NoReturn:
 
 
 def _sleep_on(runner: int, means: Arrangement) -> int:
-    """Wait for the runner's end, letting go meanwhile of what it tells us to; its exit code."""
+    """Wait for the runner's end, closing meanwhile the streams that it names; its exit code."""
     poller = select.poll()
     poller.register(means.link[0], select.POLLIN)
     ended = os.pidfd_open(runner) if hasattr(os, "pidfd_open") else -1
@@ -107,25 +107,15 @@ def _sleep_on(runner: int, means: Arrangement) -> int:
     while True:
         ready = dict(poller.poll())
         said = os.read(means.link[0], 64) if means.link[0] in ready else b""
-        for word in said:
-            _let_go(word, means)
+        for index in said:
+            with contextlib.suppress(OSError):
+                os.close(means.plumbing.streams[index].source)
         if not said:
             break
     if ended >= 0:
         os.close(ended)
     _, code = os.waitpid(runner, 0)
     return os.waitstatus_to_exitcode(code)
-
-
-def _let_go(word: int, means: Arrangement) -> None:
-    if word == ord("T"):
-        if means.terminal >= 0:
-            os.close(means.terminal)
-            means.terminal = -1
-        return
-    source = means.plumbing.streams[word].source
-    with contextlib.suppress(OSError):
-        os.close(source)
 
 
 def _write_down(means: Arrangement) -> None:

@@ -23,7 +23,7 @@ from proctui import config
 from proctui.awareness.session import Caps, Session
 from proctui.awareness.writer import create_session
 from proctui.errors import BadArgument, NoSuchSession, ProctuiError
-from proctui.jobs import keeper, plumbing, status, terminal
+from proctui.jobs import keeper, plumbing, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.logfile import LogFile, open_log
 from proctui.jobs.options import Options
@@ -136,11 +136,6 @@ class Job:
             blocked, self.blocked = self.blocked, None
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
-    def screen(self, taken: bool) -> None:
-        """Say that a dashboard has the terminal in its hands, so that a guardian restores it."""
-        if self.page is not None:
-            self.page.words[Page.SCREEN] = int(taken)
-
     def end(self) -> dict[str, Any]:
         """End the whole job through the guard; the document of ``proctui kill --tree``."""
         from proctui.jobs import ending
@@ -150,7 +145,6 @@ class Job:
     def close(self) -> None:
         """Let go of the job: it goes on alone."""
         if self.channel is not None:
-            self.screen(False)
             self.channel.close()
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -247,7 +241,6 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
     near, far = Channel.pair()
     page = Page()
     page.words[Page.FLOW] = int(options.front and not options.dashboard)
-    screen, attributes = _terminal(options)
     means = Arrangement(
         argv=argv,
         environ=dict(os.environ if options.environ is None else options.environ),
@@ -259,8 +252,6 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
         page=page,
         log=None if log is None else LogFile(log, page),
         bound=(options.capture_mb or run.capture_mb) << 20,
-        terminal=screen,
-        attributes=attributes,
     )
     return means, near
 
@@ -273,17 +264,6 @@ def _label(argv: list[str]) -> str:
     if len(words) > 1 and _INTERPRETER.fullmatch(words[0]) and not argv[1].startswith("-"):
         return words[1]
     return words[0] if words else "job"
-
-
-def _terminal(options: Options) -> tuple[int, list[Any] | None]:
-    """The terminal that a guardian has to restore when the dashboard is killed."""
-    if not options.dashboard:
-        return -1, None
-    try:
-        fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return -1, None
-    return fd, terminal.attributes_of(fd)
 
 
 def _become_front(means: Arrangement, near: Channel) -> Job:

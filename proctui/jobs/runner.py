@@ -19,7 +19,7 @@ from typing import Any
 from proctui.awareness import cgroup
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import MARKER_VARIABLE, marker_value
-from proctui.jobs import birth, capture, family, start, status, terminal
+from proctui.jobs import birth, capture, family, start, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.capture import Sink, Store
 from proctui.jobs.census import Census
@@ -250,18 +250,10 @@ class Runner(Loop):
             self.after("flush", 0.05, lambda: None)
 
     def _front_gone(self) -> None:
-        """Nobody to wait for; a dashboard that was killed left its terminal to us."""
-        words = self.page.words
-        words[Page.FLOW] = 0
+        """Nobody to wait for."""
+        self.page.words[Page.FLOW] = 0
         self.forget(self.means.channel.fileno())
         self.means.channel.close()
-        if self.means.terminal >= 0:
-            if words[Page.SCREEN]:
-                terminal.restore(self.means.terminal, self.means.attributes)
-            words[Page.SCREEN] = 0
-            os.close(self.means.terminal)
-            self.means.terminal = -1
-        self._tell_keeper(b"T")
 
     def _forward(self, signum: int) -> None:
         from proctui.killing import signals
@@ -277,12 +269,9 @@ class Runner(Loop):
         if sink.open:
             self.forget(sink.source)
             sink.close()
-        self._tell_keeper(bytes([index]))
-
-    def _tell_keeper(self, word: bytes) -> None:
         if self.means.link[1] >= 0:
             with contextlib.suppress(OSError):
-                os.write(self.means.link[1], word)
+                os.write(self.means.link[1], bytes([index]))
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

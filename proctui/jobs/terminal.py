@@ -1,4 +1,4 @@
-"""The person's terminal: raw while a job has a pty, and put right again afterwards."""
+"""The person's terminal: raw while a job has a pty, and as it was afterwards."""
 
 from __future__ import annotations
 
@@ -7,17 +7,7 @@ import os
 import termios
 from typing import Any
 
-__all__ = ["Raw", "attributes_of", "restore"]
-
-_RESTORE = (
-    b"\x1b[?1049l"  # back from the alternate screen
-    b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # no mouse reports
-    b"\x1b[?2004l"  # no bracketed paste
-    b"\x1b[?1004l"  # no focus reports
-    b"\x1b[?2026l\x1b[?2048l"  # no synchronized output, no in-band resize reports
-    b"\x1b[<u"  # the keyboard protocol as it was
-    b"\x1b[?7h\x1b[?25h\x1b[0m\r\n"  # wrapping, cursor, plain colours
-)
+__all__ = ["Raw", "attributes_of"]
 
 
 def attributes_of(terminal: int) -> list[Any] | None:
@@ -26,16 +16,6 @@ def attributes_of(terminal: int) -> list[Any] | None:
         return termios.tcgetattr(terminal)
     except (OSError, termios.error):
         return None
-
-
-def restore(terminal: int, attributes: list[Any] | None) -> None:
-    """Undo what a dashboard that was killed did to the terminal; also from another session."""
-    with contextlib.suppress(OSError):
-        os.set_blocking(terminal, False)
-        os.write(terminal, _RESTORE)
-    if attributes is not None:
-        with contextlib.suppress(OSError, termios.error):
-            termios.tcsetattr(terminal, termios.TCSANOW, attributes)
 
 
 class Raw:

@@ -45,8 +45,6 @@ class Page:
     JOB = 9
     """Pid of the job's leader."""
     RUNNER = 10
-    SCREEN = 11
-    """1 while a dashboard has the terminal in its hands, for the guardian."""
     BROKEN = 12
     """Bit per stream that nobody reads any more."""
     SEGMENT = 13

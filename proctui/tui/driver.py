@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+from proctui.tui.guardian import Guardian
 
 __all__ = ["TerminalDriver"]
 
@@ -27,7 +29,12 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver on the controlling terminal, whatever stdin and stderr are."""
+    """Textual's driver on the controlling terminal, whatever stdin and stderr are.
+
+    ``guardian`` is told when the screen is ours and when it is the shell's.
+    """
+
+    guardian: ClassVar[Guardian | None] = None
 
     def __init__(
         self,
@@ -58,8 +65,15 @@ class TerminalDriver(LinuxDriver):
                 return size.columns, size.lines
         return super()._get_terminal_size()
 
+    def start_application_mode(self) -> None:
+        if self.guardian is not None:
+            self.guardian.screen(True)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
     def close(self) -> None:
         super().close()
+        if self.guardian is not None:
+            self.guardian.screen(False)
         for descriptor in self._opened:
             with contextlib.suppress(OSError):
                 os.close(descriptor)

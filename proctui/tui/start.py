@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from proctui import config as configuration
 from proctui.errors import ProctuiError
 from proctui.model import Identity
+from proctui.tui.guardian import Guardian
 from proctui.tui.options import Options
 
 if TYPE_CHECKING:
@@ -66,17 +67,17 @@ def run_dashboard(
         choices=tuple(sessions),
         choose=lambda chosen: _open(chosen, None, config, source),
     )
+    guardian = Guardian(sys.__stderr__.fileno()) if sys.__stderr__ is not None else None
     from proctui.tui.app import ProctuiApp
     from proctui.tui.driver import TerminalDriver
 
+    TerminalDriver.guardian = guardian
     app = ProctuiApp(options, driver_class=TerminalDriver)
-    if job is not None:
-        job.screen(True)
     try:
         status = app.run(mouse=config.dashboard.mouse)
     finally:
-        if job is not None:
-            job.screen(False)
+        if guardian is not None:
+            guardian.dismiss()
         _close(app.feed.watch)
     failure = app.failure
     if failure is not None:

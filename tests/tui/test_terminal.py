@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Terminal:
         for key in keys:
             self.tmux("send-keys", key)
 
-    def sees(self, text: str, timeout: float = 30) -> str:
+    def sees(self, text: str, timeout: float = 90) -> str:
         def look() -> str:
             shown = self.screen()
             return shown if text in shown else ""
@@ -60,11 +61,20 @@ class Terminal:
         except AssertionError:
             raise AssertionError(f"{text!r} never came:\n{self.screen()}") from None
 
-    def restored(self) -> None:
+    def sound(self) -> None:
         """The shell's screen is back: no alternate screen, cursor seen, no mouse, echo on."""
         wait_for(lambda: self.flag("alternate_on") == "0", 60, "the normal screen")
-        assert self.flag("cursor_flag") == "1"
+        wait_for(lambda: self.flag("cursor_flag") == "1", what="the cursor")
         assert self.flag("mouse_any_flag") == "0"
+        with open(self.flag("pane_tty"), "rb", buffering=0) as tty:
+            modes = termios.tcgetattr(tty)
+        assert modes[0] & termios.ICRNL
+        for bit in (termios.ECHO, termios.ICANON, termios.ISIG, termios.IEXTEN):
+            assert modes[3] & bit
+
+    def restored(self) -> None:
+        """Sound, and what the shell says after the command is on its screen."""
+        self.sound()
         shown = self.sees("STATUS=")
         wait_for(lambda: " icanon" in f" {self.screen()}", what="a cooked terminal")
         assert "-icanon" not in self.screen() and "-echo " not in self.screen(), shown
@@ -134,6 +144,57 @@ def end_job(terminal: Terminal, pid: int) -> None:
         timeout=60,
     )
     wait_for(lambda: not alive(pid), what="the end of the job")
+
+
+@pytest.mark.parametrize("way", ["run", "watch", "look"])
+def test_a_dashboard_killed_outright_leaves_a_sound_terminal(
+    terminal: Terminal, tmp_path: Path, way: str
+) -> None:
+    words = {"run": f"run --on-quit end -- {JOB}", "watch": "watch {}", "look": ""}[way]
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        script = tmp_path / "start"
+        script.write_text(f"echo $$ > {tmp_path}/pid\nexec {PROCTUI} {words.format(child.pid)}\n")
+        terminal.start(f"sh {script}", (120, 40))
+        terminal.sees("looking only" if way == "look" else "live")
+        wait_for(lambda: terminal.flag("mouse_any_flag") == "1", what="the mouse")
+        pid = int((tmp_path / "pid").read_text())
+        leader = job_pid(terminal) if way == "run" else child.pid
+        guardian = only_child(pid, "terminal-guardian")
+        os.kill(pid, signal.SIGKILL)
+        terminal.sound()
+        assert alive(leader)
+        wait_for(lambda: not alive(guardian), what="the guardian to let the terminal go")
+        if way == "run":
+            end_job(terminal, leader)
+
+
+def only_child(pid: int, word: str) -> int:
+    """The one child of ``pid`` with this word among its arguments."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (found,) = [
+        int(one) for one in children if word in Path(f"/proc/{one}/cmdline").read_text().split("\0")
+    ]
+    return found
+
+
+def test_a_guardian_leaves_with_its_dashboard_and_meddles_with_nothing(terminal: Terminal) -> None:
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        terminal.start(f"{PROCTUI} watch {child.pid}", (120, 40))
+        terminal.sees("live")
+        terminal.press("q")
+        terminal.restored()
+        tty = terminal.flag("pane_tty")
+        (screen,) = terminal.tmux("list-panes", "-F", "#{pane_pid}").split()
+        on_it = [proc for proc in Path("/proc").glob("[0-9]*") if _stands_on(proc, tty)]
+        parents = {(one / "stat").read_text().rpartition(")")[2].split()[1] for one in on_it}
+        assert parents <= {screen, (Path("/proc") / screen / "stat").read_text().split()[3]}
+
+
+def _stands_on(proc: Path, tty: str) -> bool:
+    try:
+        return any(os.readlink(fd) == tty for fd in (proc / "fd").iterdir())
+    except OSError:
+        return False
 
 
 def test_quitting_asks_and_keeps(terminal: Terminal) -> None:
@@ -242,10 +303,10 @@ def test_nothing_is_painted_over_a_dialogue(terminal: Terminal) -> None:
             headers.add(terminal.screen().splitlines()[0])
             return len(headers) > 5
 
-        wait_for(ticks, 30, "some looks")
+        wait_for(ticks, 90, "some looks")
         assert inside() == before
         terminal.press("Escape")
-        wait_for(lambda: "What the marks mean" not in terminal.screen(), 30, "the panes again")
+        wait_for(lambda: "What the marks mean" not in terminal.screen(), 90, "the panes again")
         terminal.press("q")
         terminal.restored()
 
