@@ -13,8 +13,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from proctui.awareness.entry import boottime
 from proctui.awareness.session import BaselineSpan, identity_from_list, identity_to_list
-from proctui.awareness.writer import boottime
 from proctui.machine.stat import CLOCK_TICKS
 from proctui.model import Identity, Proc, Snapshot, Source
 from proctui.text import sanitize

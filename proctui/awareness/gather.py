@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from proctui.awareness import evidence
 from proctui.awareness.baseline import Key
 from proctui.awareness.connector import Fork
+from proctui.awareness.entry import Entry
 from proctui.awareness.evidence import is_subreaper, started_here
 from proctui.awareness.lineage import FINAL, Lineage, Record
 from proctui.awareness.links import Links
@@ -19,7 +20,6 @@ from proctui.awareness.marks import Marks
 from proctui.awareness.session import Session
 from proctui.awareness.tree import verified_parent
 from proctui.awareness.truth import ADOPTED, NAMED, Truth
-from proctui.awareness.writer import Entry
 from proctui.machine.stat import CLOCK_TICKS
 from proctui.model import Certainty, Identity, Proc, Snapshot
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from proctui.awareness.baseline import Baseline
+from proctui.awareness.entry import Entry, boottime, now
 from proctui.awareness.opening import frugal_source, know_privately
 from proctui.awareness.session import Moment, Session
 from proctui.awareness.truth import Truth
 from proctui.awareness.view import View
 from proctui.awareness.watch import Watch
-from proctui.awareness.writer import Entry, SessionWriter, boottime, create_session, now
+from proctui.awareness.writer import SessionWriter, create_session
 from proctui.errors import AccessDenied, check_pid
 from proctui.machine import identity as kernel
 from proctui.machine.stat import CLOCK_TICKS

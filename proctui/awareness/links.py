@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from proctui.awareness.connector import Fork
+from proctui.awareness.entry import boottime
 from proctui.awareness.evidence import clock
 from proctui.awareness.lineage import Record
-from proctui.awareness.writer import boottime
 from proctui.machine.stat import CLOCK_TICKS
 from proctui.model import Identity, Proc
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from proctui.awareness import files, live
 from proctui.awareness.baseline import Baseline
+from proctui.awareness.entry import Entry
 from proctui.awareness.evidence import clock
 from proctui.awareness.select import containing
 from proctui.awareness.session import Session
 from proctui.awareness.truth import ADOPTED
 from proctui.awareness.view import View
 from proctui.awareness.watch import Watch
-from proctui.awareness.writer import Entry, create_session, held
+from proctui.awareness.writer import create_session, held
 from proctui.config import Config
 from proctui.errors import BadArgument, NoSuchProcess, RefusedError, check_pid
 from proctui.machine import identity as kernel

@@ -7,11 +7,11 @@ import weakref
 from pathlib import Path
 from typing import Protocol
 
+from proctui.awareness.entry import now
 from proctui.awareness.select import resolve_session
 from proctui.awareness.session import Session
 from proctui.awareness.truth import Truth, learn
 from proctui.awareness.watch import Watch
-from proctui.awareness.writer import now
 from proctui.config import Config
 from proctui.errors import RefusedError
 from proctui.machine import identity as kernel

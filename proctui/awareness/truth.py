@@ -16,9 +16,10 @@ from typing import Any
 
 from proctui.awareness import files, live, memory
 from proctui.awareness.baseline import Baseline, Key
+from proctui.awareness.entry import Entry
 from proctui.awareness.registry import SPAWNED_LIMIT, Problem, recover, reload
 from proctui.awareness.session import Session, from_document, identity_from_list
-from proctui.awareness.writer import Entry, held
+from proctui.awareness.writer import held
 from proctui.errors import ProctuiError
 from proctui.machine import identity as kernel
 from proctui.machine import stat

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from proctui import paths
 from proctui.awareness import files, reserve
-from proctui.awareness.entry import Entry, boottime, now
+from proctui.awareness.entry import Entry, now
 from proctui.awareness.memory import Published
 from proctui.awareness.session import (
     MARKER_VARIABLE,
@@ -29,7 +29,7 @@ from proctui.text import sanitize
 if TYPE_CHECKING:
     from proctui.awareness.baseline import Baseline
 
-__all__ = ["Entry", "SessionWriter", "boottime", "create_session", "held", "now"]
+__all__ = ["SessionWriter", "create_session", "held"]
 
 _HELD: dict[str, SessionWriter] = {}
 _FILE_BUDGET = 48 << 20

@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 
 from proctui.awareness.baseline import Baseline, Member
+from proctui.awareness.entry import boottime
 from proctui.awareness.session import BaselineSpan
-from proctui.awareness.writer import boottime
 from proctui.errors import ProctuiError
 from proctui.machine import identity
 from proctui.machine.stat import CLOCK_TICKS

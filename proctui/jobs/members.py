@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from proctui.awareness import memory
 from proctui.awareness.baseline import Baseline
-from proctui.awareness.writer import Entry
+from proctui.awareness.entry import Entry
 from proctui.errors import ProctuiError
 from proctui.jobs import family
 from proctui.machine import identity

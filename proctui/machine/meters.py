@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proctui.model import CpuTimes, DiskIo, Memory, NetIo, Pressure, System
 
-__all__ = ["Counters", "SystemMeter", "parse_pressure", "physical_disks"]
+__all__ = ["Counters", "SystemMeter", "memory_figures", "parse_pressure", "physical_disks"]
 
 _VIRTUAL_DISK = re.compile(r"(?:loop|ram|zram|dm-|md|sr|fd|nbd)\d+(?:p\d+)?$")
 _MEMINFO = re.compile(
@@ -247,3 +247,20 @@ def _shares(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[float, float, f
         (system + irq + softirq) * scale,
         iowait * scale,
     )
+
+
+def memory_figures(memory: Memory, denied: list[str]) -> dict[str, Any]:
+    """``total available used percent swap_total swap_used`` in bytes and percent."""
+    percent = None
+    if memory.used is not None and memory.total:
+        percent = round(memory.used * 100 / memory.total, 1)
+    figures: dict[str, Any] = {
+        "total": memory.total,
+        "available": memory.available,
+        "used": memory.used,
+        "percent": percent,
+        "swap_total": memory.swap_total,
+        "swap_used": memory.swap_used,
+    }
+    denied.extend(f"memory.{name}" for name, value in figures.items() if value is None)
+    return figures

@@ -16,14 +16,13 @@ from typing import Any
 
 from proctui import text
 from proctui.machine.facts import read_bytes
-from proctui.machine.meters import SECTOR, SystemMeter, physical_disks
+from proctui.machine.meters import SECTOR, SystemMeter, memory_figures, physical_disks
 from proctui.model import Memory, System
 
 __all__ = [
     "METRICS",
     "REMOTE_FILESYSTEM",
     "SHORTEST_LOOK",
-    "memory_figures",
     "read",
     "system_memory",
 ]
@@ -97,23 +96,6 @@ def system_memory() -> Memory:
         return meter.read(0.0).memory
     finally:
         meter.close()
-
-
-def memory_figures(memory: Memory, denied: list[str]) -> dict[str, Any]:
-    """``total available used percent swap_total swap_used`` in bytes and percent."""
-    percent = None
-    if memory.used is not None and memory.total:
-        percent = round(memory.used * 100 / memory.total, 1)
-    figures: dict[str, Any] = {
-        "total": memory.total,
-        "available": memory.available,
-        "used": memory.used,
-        "percent": percent,
-        "swap_total": memory.swap_total,
-        "swap_used": memory.swap_used,
-    }
-    denied.extend(f"memory.{name}" for name, value in figures.items() if value is None)
-    return figures
 
 
 def _cpu(system: System, denied: list[str]) -> dict[str, Any]:

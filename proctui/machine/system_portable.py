@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from proctui import text
+from proctui.machine.meters import memory_figures
 from proctui.model import Memory
 
 __all__ = ["memory", "read"]
@@ -27,8 +28,6 @@ def memory() -> Memory:
 
 def read(metrics: Sequence[str], *, seconds: float) -> dict[str, Any]:
     """The same sections as :func:`proctui.machine.system.read`, pressure always ``None``."""
-    from proctui.machine.system import memory_figures
-
     denied: list[str] = []
     result: dict[str, Any] = {}
     if "cpu" in metrics:

@@ -63,10 +63,10 @@ def get_memory_profile(pid: int | None = None, include_children: bool = False) -
 
 
 def _system(denied: dict[str, None]) -> dict[str, Any]:
-    from proctui.machine import system
+    from proctui.machine import meters, system
 
     missing: list[str] = []
-    figures = system.memory_figures(system.system_memory(), missing)
+    figures = meters.memory_figures(system.system_memory(), missing)
     denied.update(dict.fromkeys(f"system.{name.rpartition('.')[2]}" for name in missing))
     return figures
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from proctui.awareness.classify import Classifier
+from proctui.awareness.entry import Entry
 from proctui.awareness.session import Controller
 from proctui.awareness.truth import Truth
-from proctui.awareness.writer import Entry
 from proctui.model import Certainty, Role, Verdict
 from tests.awareness.world import World, session
 

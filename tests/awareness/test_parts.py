@@ -17,13 +17,14 @@ import pytest
 from proctui.awareness import cgroup, evidence, live, protect
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.connector import Fork, open_connector
+from proctui.awareness.entry import boottime
 from proctui.awareness.exits import Exits
 from proctui.awareness.lineage import Lineage
 from proctui.awareness.links import Links
 from proctui.awareness.session import BaselineSpan, Session
 from proctui.awareness.view import UNSEEN
 from proctui.awareness.watch import Watch
-from proctui.awareness.writer import boottime, create_session
+from proctui.awareness.writer import create_session
 from proctui.config import Protect
 from proctui.errors import BadArgument, NoSuchSession, RefusedError, TimedOut
 from proctui.machine import identity as kernel

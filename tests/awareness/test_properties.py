@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proctui.awareness.classify import Classifier
+from proctui.awareness.entry import Entry
 from proctui.awareness.session import Controller
 from proctui.awareness.tree import Tree
 from proctui.awareness.truth import Truth
-from proctui.awareness.writer import Entry
 from proctui.model import Certainty, Proc, Role
 from tests.awareness.world import World, session
 
