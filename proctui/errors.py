@@ -12,6 +12,7 @@ __all__ = [
     "AccessDenied",
     "BadArgument",
     "Changed",
+    "Interrupted",
     "NoSuchFile",
     "NoSuchProcess",
     "NoSuchSession",
@@ -96,6 +97,13 @@ class NoSuchFile(ProctuiError, FileNotFoundError):
 class AccessDenied(ProctuiError, PermissionError):
     kind = "permission-denied"
     status = 4
+
+
+class Interrupted(ProctuiError):
+    """Ctrl-C came before the result."""
+
+    kind = "interrupted"
+    status = 130
 
 
 class NotSupported(ProctuiError):

@@ -9,7 +9,9 @@ offsets into a text stay valid.
 
 from __future__ import annotations
 
-__all__ = ["decode", "sanitize", "sanitize_lines"]
+import os
+
+__all__ = ["decode", "encodable", "sanitize", "sanitize_lines"]
 
 _CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -61,3 +63,12 @@ def decode(raw: bytes) -> str:
     Undecodable bytes become U+FFFD; nothing is dropped.
     """
     return sanitize(raw.decode("utf-8", "replace"))
+
+
+def encodable(text: str) -> bool:
+    """Whether the system takes it as a path or an argument: JSON can spell half a character."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -27,7 +28,8 @@ def report(error: Exception, *, as_json: bool) -> None:
     hint = f"details: {kept}" if kept else "no place to keep the details"
     if as_json:
         body = {"kind": "internal-error", "message": message, "hint": hint}
-        print(json.dumps({"error": body}), flush=True)
+        with contextlib.suppress(OSError, ValueError):
+            print(json.dumps({"error": body}), flush=True)
     print(f"proctui: {message} ({hint})", file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,8 @@
 """The entry point: every way a command can end becomes a message and an exit status here.
 
 Nothing heavier than argparse is imported before a command is known, so that
-``--version`` and ``--help`` answer at once.
+``--version`` and ``--help`` answer at once; what is imported at all is imported
+where a Ctrl-C is already caught.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from proctui.cli.quick import quick_stack
-from proctui.cli.quick_run import read_run
-from proctui.errors import ProctuiError
+TYPE_CHECKING = False  # typing's own costs more than all the rest of this import
+if TYPE_CHECKING:
+    from proctui.errors import ProctuiError
 
 __all__ = ["main"]
 
@@ -29,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = _wants_json(arguments)
     try:
+        from proctui.cli.quick import quick_stack
+        from proctui.errors import ProctuiError
+
         _prepare_streams()
         try:
             quick = quick_stack(arguments, leave=argv is None)
@@ -40,10 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _flush()
         return status
     except KeyboardInterrupt:
-        return _quietly(INTERRUPTED)
+        return _interrupted(as_json and "--follow" not in arguments)
     except BrokenPipeError:
         return _quietly(BROKEN_PIPE)
     except Exception as error:  # noqa: BLE001 - the last door: told in one line, kept in a file
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # Before 3.12 one that hits a class being made comes wrapped in a RuntimeError.
+            return _interrupted(as_json)
         from proctui.cli.crash import report
 
         with contextlib.suppress(OSError, ValueError):
@@ -52,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    from proctui.cli.quick_run import read_run
+
     words, command = _split(arguments)
     plain = read_run(words, command)
     if plain is not None:
@@ -102,6 +111,20 @@ def _fail(error: ProctuiError, as_json: bool) -> int:
 
     print_error(error, as_json=as_json)
     return error.status
+
+
+def _interrupted(as_json: bool) -> int:
+    """Quiet as a shell's; only who asked for a document gets one. A second Ctrl-C changes nothing."""
+    import signal
+
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if as_json:
+        from proctui.errors import Interrupted
+
+        with contextlib.suppress(OSError, ValueError):
+            _fail(Interrupted("interrupted before there was a result"), as_json)
+    return _quietly(INTERRUPTED)
 
 
 def _flush() -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from proctui.errors import AccessDenied, BadArgument, NoSuchFile, NotSupported, ProctuiError
-from proctui.text import sanitize
+from proctui.text import encodable, sanitize
 
 __all__ = ["OpenLog", "check_path", "file_error", "open_log", "open_regular"]
 
@@ -72,6 +72,8 @@ def check_path(path: object) -> str:
         raise BadArgument("log_file is empty")
     if "\0" in path:
         raise BadArgument("log_file holds a NUL character")
+    if not encodable(path):
+        raise BadArgument("log_file holds half a character")
     return path
 
 

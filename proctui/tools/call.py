@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proctui.errors import BadArgument, ProctuiError
-from proctui.text import sanitize_lines
+from proctui.text import encodable, sanitize_lines
 from proctui.tools.declare import Tool
 
 __all__ = ["arguments_of", "call", "error_result", "harmless"]
@@ -59,7 +59,9 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
         return len(value) >= schema.get("minItems", 0) and all(
             _fits(one, schema["items"]) for one in value
         )
-    return not isinstance(value, str) or len(value) >= schema.get("minLength", 0)
+    return not isinstance(value, str) or (
+        len(value) >= schema.get("minLength", 0) and encodable(value)
+    )
 
 
 def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:

@@ -38,6 +38,8 @@ def plan_kill(
     """
     check_pid(pid, signalling=True)
     scope = scope_of(tree, group)
+    if not isinstance(cast(object, session), (str, type(None))):
+        raise BadArgument(f"session must be text, not {type(session).__name__}")
     from proctui.killing.plan import make_plan
 
     with looking(session, signalling=True) as look:

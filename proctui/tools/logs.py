@@ -8,7 +8,7 @@ from typing import cast
 from proctui.errors import BadArgument
 from proctui.tools.results import LogAnalysis
 
-__all__ = ["analyze_logs", "check_file", "check_last"]
+__all__ = ["analyze_logs", "check_last"]
 
 
 def analyze_logs(
@@ -17,23 +17,12 @@ def analyze_logs(
     last_n_lines: int | None = None,
 ) -> LogAnalysis:
     """Analyse a log file, or its last lines; ``pattern`` is a regular expression."""
-    path = check_file(log_file)
     check_last(last_n_lines)
     if pattern is not None and not isinstance(pattern, str):
         raise BadArgument(f"pattern must be text, not {type(pattern).__name__}")
     from proctui.logs.analyze import analyze
 
-    return cast(LogAnalysis, analyze(path, pattern, last_n_lines))
-
-
-def check_file(log_file: object) -> str:
-    """A path as text; whether it is a regular file is told when it is opened."""
-    if not isinstance(log_file, (str, os.PathLike)):
-        raise BadArgument(f"log_file must be a path, not {type(log_file).__name__}")
-    path = os.fspath(log_file)
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise BadArgument("log_file must be a path")
-    return path
+    return cast(LogAnalysis, analyze(log_file, pattern, last_n_lines))
 
 
 def check_last(last_n_lines: object) -> None:

@@ -80,7 +80,7 @@ def _collecting_later() -> Iterator[None]:
 
 def _check_depth(depth: object) -> None:
     if depth is not None and (type(depth) is not int or depth < 1):
-        raise BadArgument(f"depth must be a whole number of 1 or more, not {str(depth)[:40]!r}")
+        raise BadArgument(f"depth must be a whole number of 1 or more, not {repr(depth)[:40]}")
 
 
 def tree_of(view: View, root: int | None, depth: int | None = None) -> ProcessTree:

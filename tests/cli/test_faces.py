@@ -192,11 +192,36 @@ def test_an_unforeseen_error_is_one_line_and_a_file(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["error"]["kind"] == "internal-error"
 
 
+@pytest.mark.parametrize(
+    "raised",
+    ["KeyboardInterrupt", "RuntimeError('a class that was being made') from KeyboardInterrupt()"],
+)
+def test_an_interrupt_is_130_and_one_document_if_asked(raised: str) -> None:
+    code = (
+        "import sys\nfrom proctui.tools import doctor\n"
+        f"def stopped(): raise {raised}\n"
+        "doctor.diagnose = stopped\n"
+        "from proctui.cli.main import main\nsys.exit(main(['doctor', *sys.argv[1:]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--json"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+    assert json.loads(done.stdout)["error"]["kind"] == "interrupted"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told() -> None:
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_a_full_disk_is_told(option: list[str]) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*PROCTUI, "doctor"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*PROCTUI, "doctor", *option],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert done.returncode == 1
     assert "No space left" in done.stderr and "Traceback" not in done.stderr

@@ -206,7 +206,7 @@ def test_what_is_no_log_has_the_right_kind_of_error(tmp_path: Path) -> None:
     with pytest.raises(NoSuchFile):
         analyze(tmp_path / ("x" * 400))
     os.mkfifo(tmp_path / "fifo")
-    for wrong in (tmp_path, tmp_path / "fifo", "/dev/null", "/dev/zero", "", "a\0b", 5):
+    for wrong in (tmp_path, tmp_path / "fifo", "/dev/null", "/dev/zero", "", "a\0b", "\ud800", 5):
         with pytest.raises(BadArgument):
             analyze(wrong)  # type: ignore[arg-type]
     (tmp_path / "dangling").symlink_to(tmp_path / "none")

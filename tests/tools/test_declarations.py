@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,8 @@ def test_names_are_unique_and_destruction_is_told() -> None:
         ("start_process", {"command": [], "name": "x"}),
         ("start_process", {"command": "", "name": "x"}),
         ("start_process", {"command": ["a", 1], "name": "x"}),
+        ("start_process", {"command": ["\ud800"], "name": "x"}),
+        ("analyze_logs", {"log_file": "\ud800"}),
         ("attach_debugger", {"pid": 1, "how": "strace"}),
     ],
 )
@@ -144,3 +147,9 @@ def test_null_for_an_optional_parameter_is_its_default() -> None:
     tool = find("get_memory_profile")
     assert tool is not None
     assert arguments_of(tool, {"pid": None, "include_children": True}) == {"include_children": True}
+
+
+@pytest.mark.parametrize("session", [5, True, b"x"])
+def test_a_session_is_named_by_text(session: Any) -> None:
+    with pytest.raises(BadArgument):
+        proctui.plan_kill(os.getpid(), session=session)
