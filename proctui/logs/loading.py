@@ -202,7 +202,7 @@ class Loader:
         for entry in reversed(self.ready):
             if entry.time is not None:
                 return entry.time
-        return self.source.written
+        return self.source.arrived(self.ready[-1])
 
     def rewind(self, place: Place) -> None:
         """Begin again at ``place``: what was shown before it has been dropped."""

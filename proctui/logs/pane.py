@@ -54,6 +54,7 @@ class LogModel:
         self.filters = Filters()
         self.following = True
         self.at_end = True
+        self.past: float | None = None
         self.window = Window(limit)
         self.helper = PatternHelper()
         self._events = Events()
@@ -67,6 +68,7 @@ class LogModel:
         self._inlet = Inlet(self.helper, self.filters)
         self.loaders: list[Loader] = []
         self.high: list[Place] = []
+        self._ends: list[Place] | None = None
         self.restart()
 
     # What is shown
@@ -183,7 +185,7 @@ class LogModel:
 
     def newer(self) -> None:
         """Want what follows the last row, where the window does not reach the end."""
-        if self.at_end:
+        if self.at_end or self.high == self._ends:
             return
         if self.filters.active:
             self.restart()
@@ -193,8 +195,20 @@ class LogModel:
     def to_end(self) -> None:
         """Go to the end of the logs and follow them."""
         self.following = True
+        self.past = self._ends = None
         if not self.at_end:
             self.restart()
+
+    def to_past(self, moment: float) -> bool:
+        """Show the logs as they stood at ``moment`` (Unix seconds), until :meth:`to_end`.
+
+        False where that isn't known of one: its lines bear no time and it was opened later.
+        """
+        known = [source.place_at(moment) for source in self.sources]
+        self.following, self.past = False, moment
+        self._ends = [place or one.opened for place, one in zip(known, self.sources, strict=True)]
+        self.restart()
+        return None not in known
 
     def restart(self, anchor: Entry | None = None) -> None:
         """Empty the window and fill it again, at the end or around ``anchor``."""
@@ -208,16 +222,12 @@ class LogModel:
         self._appended = 0
         for source in self.sources:
             source.last = None
-        starts: list[Place] = [source.tail for source in self.sources]
-        self._events.rewind(None if anchor is None else anchor.time)
-        self.at_end = anchor is None
-        self._forward = anchor is not None
+        starts = list(self._ends or [source.tail for source in self.sources])
         if anchor is not None:
-            for source in self.sources:
-                if anchor.kind == "entry" and source.number == anchor.source:
-                    starts[source.number] = (anchor.generation, anchor.end)
-                elif anchor.time is not None:
-                    starts[source.number] = source.find_time(anchor.time)
+            starts = [source.place_of(anchor) for source in self.sources]
+        self._events.rewind(self.past if anchor is None else anchor.time)
+        self.at_end = anchor is None and self.past is None
+        self._forward = anchor is not None
         self.high = list(starts)
         self.loaders = [
             Loader(source, self.helper, self.filters, start)
@@ -261,12 +271,9 @@ class LogModel:
     def _stop_pattern(self) -> None:
         """A pattern exploded: it is left out, and that is said."""
         suspects = [one for one in self.filters.patterns if self.helper.dangerous(one)]
-        guilty = suspects or self.filters.patterns
-        filters = self.filters
-        for pattern in guilty:
+        for pattern in suspects or self.filters.patterns:
             self.notes.append(f"the pattern {pattern[0]} was stopped: it takes too long")
-            filters = filters.without(pattern)
-        self.filters = filters
+            self.filters = self.filters.without(pattern)
         self.restart()
 
     def _take_live(self, deadline: float) -> None:
@@ -348,8 +355,8 @@ class LogModel:
         if not self._forward or self.at_end:
             return
         self._forward = False
-        entries, places = merged_pages(self.sources, self.high)
-        self.at_end = not entries and places == self.high
+        entries, places = merged_pages(self.sources, self.high, self._ends)
+        self.at_end = not entries and places == self.high and self.past is None
         self.high = places
         for entry in entries:
             self.window.append(entry)

@@ -53,7 +53,8 @@ class Search:
 
     def _look_beyond(self, backward: bool, what: str) -> None:
         """With filters the window grows until it holds a match; without, the helper looks ahead."""
-        if (backward and self.model.all_older_shown()) or (not backward and self.model.at_end):
+        at_end = self.model.at_end or self.model.past is not None
+        if (backward and self.model.all_older_shown()) or (not backward and at_end):
             self.model.notes.append("nothing further was found")
         elif self.model.filters.active:
             self._seek = (len(self.model.window.rows), backward, what)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,6 +28,9 @@ __all__ = ["LogSource", "Place", "merged_pages"]
 _PAGE: Final = 1 << 16
 _GENERATIONS: Final = 3
 _SAMPLE: Final = 1 << 15
+_ARRIVALS: Final = 20_000
+_APART: Final = 0.2
+"""Seconds that two remembered arrivals lie apart: together they reach back an hour at least."""
 
 Place = tuple[int, int]
 """(generation, byte offset): a position in a log that may have been rotated."""
@@ -59,6 +64,7 @@ class LogSource:
         self.latest = 0
         self._pin()
         self.tail: Place = (0, self.follower.offset - len(self.follower.partial))
+        self.opened = self.tail
         self.splitter = self._splitter()
         self.ended: str | None = None
         self.last: Entry | None = None
@@ -66,6 +72,7 @@ class LogSource:
         one = self.generations.get(0)
         if one is not None:
             self.written = os.fstat(one.fd).st_mtime
+        self._arrivals: deque[tuple[float, Place]] = deque(maxlen=_ARRIVALS)
 
     def _pin(self) -> None:
         opened = open_quietly(self.path)
@@ -115,7 +122,36 @@ class LogSource:
                     batch.data, batch.offset, self.latest, known=last is not None, firm=firm
                 )
                 self.tail = (self.latest, batch.offset + len(batch.data))
+        if batches:
+            self._remember()
         return out
+
+    def _remember(self) -> None:
+        """Note how far the log reaches now."""
+        now, known = time.time(), self._arrivals
+        if not known:
+            known.append((self.written, self.opened))
+        if now - known[-1][0] < _APART:
+            known[-1] = (known[-1][0], self.tail)
+        else:
+            known.append((now, self.tail))
+
+    def arrived(self, entry: Entry) -> float:
+        """When an entry came (Unix seconds); what stood there before, when that was written."""
+        place = (entry.generation, entry.end)
+        at = bisect_left(self._arrivals, place, key=lambda one: one[1])
+        return self._arrivals[at][0] if at < len(self._arrivals) else self.written
+
+    def place_at(self, moment: float) -> Place | None:
+        """How far the log reached at ``moment`` (Unix seconds).
+
+        Known by when its lines came; before it was opened by the timestamps
+        in it, ``None`` where it has none.
+        """
+        if moment >= self.written:
+            at = bisect_right(self._arrivals, moment, key=lambda one: one[0])
+            return self._arrivals[at - 1][1] if at else self.opened
+        return self.find_time(moment) if self.splitter.layout.dated else None
 
     def hurry(self, most: int) -> bool:
         """Go to the end if more than ``most`` bytes wait to be read; whether that was so."""
@@ -207,6 +243,12 @@ class LogSource:
         one = self.generations.get(number)
         return os.fstat(one.fd).st_size if one is not None else 0
 
+    def place_of(self, entry: Entry) -> Place:
+        """Where an entry ends; one of another log stands where its time is."""
+        if entry.kind == "entry" and entry.source == self.number:
+            return entry.generation, entry.end
+        return self.tail if entry.time is None else self.find_time(entry.time)
+
     def find_time(self, moment: float) -> Place:
         """The first entry of the latest generation that is not older than ``moment``, by bisection."""
         one = self.generations.get(self.latest)
@@ -224,7 +266,7 @@ class LogSource:
         for entry in self.splitter.split(os.pread(one.fd, 3 * 4096, start), start, self.latest):
             if entry.time is not None and entry.time >= moment:
                 return self.latest, entry.offset
-        return self.latest, start
+        return self.latest, high
 
     def _time_near(self, fd: int, offset: int, limit: int) -> float | None:
         data = os.pread(fd, min(_PAGE, limit - offset), offset).split(b"\n", 1)[-1]
@@ -271,9 +313,9 @@ class LogSource:
 
 
 def merged_pages(
-    sources: Sequence[LogSource], places: Sequence[Place]
+    sources: Sequence[LogSource], places: Sequence[Place], limits: Sequence[Place] | None = None
 ) -> tuple[list[Entry], list[Place]]:
-    """The next entries of several logs by time, and where to go on in each.
+    """The next entries of several logs by time, none from ``limits`` on, and where to go on in each.
 
     A page of one log may reach further than that of another: what lies
     behind the shorter one's end is left for the next call.
@@ -294,5 +336,8 @@ def merged_pages(
         taken = page if left is None else page[: page.index(left)]
         entries += taken
         ends.append(end if left is None else (left.generation, left.offset))
+    if limits is not None:
+        entries = [one for one in entries if (one.generation, one.offset) < limits[one.source]]
+        ends = [min(end, limit) for end, limit in zip(ends, limits, strict=True)]
     entries.sort(key=lambda one: one.time or 0)
     return entries, ends

@@ -7,11 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from proctui.errors import AccessDenied, BadArgument, ProctuiError
 from proctui.logs import helper as helpers
+from proctui.logs import source
 from proctui.logs.outline import editor_place, entry_text, histogram, line_text, save
 from proctui.logs.pane import Change, Filters, LogModel
 from tests.support import wait_for
@@ -275,6 +277,88 @@ def test_several_logs_and_events_share_one_time_axis(
     model.add_event(time.time(), "4712 (worker) spawned")
     settle(model, lambda change: change.appended)
     assert texts(model)[-1] == "4712 (worker) spawned"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time at which lines come, turned by hand."""
+    one = SimpleNamespace(now=1_700_000_000.0)
+    monkeypatch.setattr(source, "time", SimpleNamespace(time=lambda: one.now))
+    return one
+
+
+def append(model: LogModel, path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+    settle(model, lambda change: change)
+
+
+def test_the_past_shows_a_log_as_it_stood(
+    tmp_path: Path, opened: Callable[..., LogModel], clock: SimpleNamespace
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("before\n")
+    os.utime(log, (clock.now - 50, clock.now - 50))
+    model = opened(log)
+    for second in (1, 2, 3):
+        clock.now = 1_700_000_000 + second
+        append(model, log, f"line {second}\n")
+    model.add_event(1_700_000_001.5, "4711 died", "error")
+    assert model.to_past(1_700_000_002.5)
+    settle(model, lambda change: change.reset)
+    assert texts(model) == ["before", "line 1", "4711 died", "line 2"]
+    clock.now += 1
+    with log.open("a") as file:
+        file.write("line 4\n")
+    for _ in range(5):
+        model.newer()
+        model.poll()
+    assert texts(model)[-1] == "line 2", "the past stands still"
+    assert model.to_past(1_700_000_000 - 10)
+    settle(model, lambda change: change.reset)
+    assert texts(model) == ["before"], "it was written long before it was opened"
+    model.to_end()
+    settle(model, lambda change: change.reset)
+    assert texts(model)[-2:] == ["line 3", "line 4"]
+    assert model.at_end and model.following
+
+
+def test_before_it_was_opened_a_log_is_known_by_its_timestamps(
+    tmp_path: Path, opened: Callable[..., LogModel], clock: SimpleNamespace
+) -> None:
+    dated, plain = tmp_path / "dated.log", tmp_path / "plain.log"
+    dated.write_text("".join(f"{stamp(n)} INFO line {n}\n" for n in range(5000)))
+    plain.write_text("one\n")
+    clock.now += 9000
+    model = opened(dated)
+    for last in (1234, 0, 4999):
+        assert model.to_past(1_700_000_000 + last + 0.5)
+        settle(model, lambda change: change.reset)
+        assert texts(model)[-1].endswith(f"INFO line {last}")
+    assert model.length() > 250, "what is older comes with it"
+    model.search("line 49(10|99)")
+    settle(model, lambda change: change.changed)
+    assert model.next_error(0) is None
+    undated = opened(plain)
+    assert not undated.to_past(1_600_000_000), "nobody can know"
+    settle(undated, lambda change: change.reset)
+    assert texts(undated) == ["one"]
+
+
+def test_the_past_reaches_into_a_file_that_was_rotated_away(
+    tmp_path: Path, opened: Callable[..., LogModel], clock: SimpleNamespace
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("old\n")
+    os.utime(log, (clock.now, clock.now))
+    model = opened(log)
+    clock.now += 10
+    log.rename(tmp_path / "a.log.1")
+    log.write_text("new\n")
+    settle(model, lambda change: "new" in texts(model))
+    model.to_past(1_700_000_005.0)
+    settle(model, lambda change: change.reset)
+    assert texts(model) == ["old"]
 
 
 def test_repetitions_are_counted_and_progress_is_folded(
