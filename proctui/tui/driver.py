@@ -6,8 +6,10 @@ Textual reads keys from stdin and draws on stderr.  ``producer | proctui run
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import signal
 import sys
 from typing import ClassVar, TextIO
 
@@ -49,14 +51,17 @@ class TerminalDriver(LinuxDriver):
             replaced = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
             sys.__stdin__ = replaced  # type: ignore[misc]
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._opened: list[int] = []
         if not self.input_tty:
             self.fileno = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
-            self._opened.append(self.fileno)
             self.input_tty = True
         if not _is_terminal(sys.__stderr__):
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
             self._file = os.fdopen(terminal, "w", encoding="utf-8")
+        # Textual does both inside the signal's handler, where a write in progress holds the lock
+        # of the queue that they write to: between two turns of the loop nobody holds it.
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTSTP, self._sigtstp_application)
+        loop.add_signal_handler(signal.SIGCONT, self._sigcont_application)
 
     def _get_terminal_size(self) -> tuple[int, int]:
         with contextlib.suppress(OSError):
@@ -70,11 +75,21 @@ class TerminalDriver(LinuxDriver):
             self.guardian.screen(True)
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
+    def _sigcont_application(self, *_: object) -> None:
+        """Go on after a stop, whoever stopped us; a terminal that closes sends SIGCONT too.
+
+        Textual enters its mode on every SIGCONT: on top of a running one, and
+        while the app ends, with threads that nobody stops any more.
+        """
+        app = self._app
+        if not self._auto_restart or app._exit or app._closing or not app._running:
+            return
+        if not self._must_signal_resume:
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        self.resume_application_mode()
+
     def close(self) -> None:
         super().close()
         if self.guardian is not None:
             self.guardian.screen(False)
-        for descriptor in self._opened:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._opened.clear()

@@ -135,6 +135,39 @@ def test_term_ends_the_dashboard_alone(terminal: Terminal) -> None:
     end_job(terminal, pid)
 
 
+def watching(terminal: Terminal, child: int, tmp_path: Path) -> int:
+    """A dashboard that watches a process; its pid."""
+    script = tmp_path / "start"
+    script.write_text(f"echo $$ > {tmp_path}/pid\nexec {PROCTUI} watch {child}\n")
+    terminal.start(f"sh {script}", (120, 40))
+    terminal.sees("live")
+    return int((tmp_path / "pid").read_text())
+
+
+def test_a_closed_terminal_ends_the_dashboard(terminal: Terminal, tmp_path: Path) -> None:
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        pid = watching(terminal, child.pid, tmp_path)
+        terminal.tmux("kill-server")
+        wait_for(lambda: not alive(pid), timeout=60, what="the end of the dashboard")
+        assert alive(child.pid)
+
+
+def test_a_continue_out_of_the_blue_changes_nothing(terminal: Terminal, tmp_path: Path) -> None:
+    with running(["sh", "-c", "sleep 300; true"]) as child:
+        pid = watching(terminal, child.pid, tmp_path)
+        for _ in range(3):
+            os.kill(pid, signal.SIGCONT)
+
+        def answered() -> bool:
+            # Keys typed while the terminal is taken anew are lost, as after Ctrl-Z.
+            terminal.press("s")
+            return "waiting for" in terminal.screen()
+
+        wait_for(answered, what="an answer to a key")
+        terminal.press("q")
+        terminal.restored()
+
+
 def end_job(terminal: Terminal, pid: int) -> None:
     """End a kept job through proctui itself."""
     subprocess.run(
