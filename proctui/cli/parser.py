@@ -78,6 +78,12 @@ def _dashboard(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--read-only", action="store_true", help="the dashboard looks and signals nothing"
     )
+    parser.add_argument(
+        "--source",
+        choices=("auto", "proc", "psutil"),
+        default="auto",
+        help="where the dashboard's looks come from (psutil is what macOS gets)",
+    )
 
 
 def _jobs(commands: _Commands) -> None:

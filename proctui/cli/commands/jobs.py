@@ -34,7 +34,11 @@ def _wishes(args: Namespace | SimpleNamespace) -> dict[str, Any]:
     interval = getattr(args, "interval", None)
     if interval is not None and not 0.1 <= interval <= 60:
         raise BadArgument("--interval must lie between 0.1 and 60 seconds")
-    return {"interval": interval, "read_only": getattr(args, "read_only", False)}
+    return {
+        "interval": interval,
+        "read_only": getattr(args, "read_only", False),
+        "source": getattr(args, "source", "auto"),
+    }
 
 
 def run(args: Namespace | SimpleNamespace) -> int:
