@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isnan, nan
 from typing import NamedTuple, Protocol
 
@@ -122,6 +122,13 @@ class Series:
         if not self._values or isnan(self._values[-1]):
             return None
         return self._values[-1]
+
+    def changes(self, first: int, last: int) -> Iterator[tuple[int, float]]:
+        """What held at ``first`` and each change up to ``last``, NaN where unknown."""
+        indices, values = self._indices, self._values
+        place = max(0, bisect_right(indices, first) - 1)
+        for at in range(place, bisect_right(indices, last)):
+            yield max(first, indices[at]), values[at]
 
     def window(self, first: int, last: int) -> list[float | None]:
         result: list[float | None] = []

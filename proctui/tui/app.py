@@ -23,6 +23,7 @@ from proctui.tui.preferences import remember_theme, remembered_theme
 from proctui.tui.screens.main import MainScreen
 from proctui.tui.start import run_dashboard
 from proctui.tui.themes import DEFAULT, SIXTEEN, THEMES, role_defaults
+from proctui.tui.widgets.line_view import STYLE_NAMES
 
 __all__ = ["ProctuiApp", "run_dashboard"]
 
@@ -52,6 +53,8 @@ class ProctuiApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
     ESCAPE_TO_MINIMIZE = False
     COMMANDS = App.COMMANDS | {_actions, _panes, _processes}
+    # Once for all panes: Textual works each of them out anew for every widget that names it.
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{name}" for name in STYLE_NAMES}
     CSS_PATH = sorted(str(path) for path in paths.styles_dir().glob("*.tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", show=False, priority=True, system=True),

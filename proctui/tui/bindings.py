@@ -224,6 +224,30 @@ KEYS = (
         36,
     ),
     Key("time.forward", "right_square_bracket", "time(1)", "Later", "Step forward in time", 0),
+    Key(
+        "time.trouble_back",
+        "left_curly_bracket",
+        "trouble(-1)",
+        "Trouble before",
+        "Back to the last moment of trouble: a hang, a kill, a failure, a stray, an alert",
+        24,
+    ),
+    Key(
+        "time.trouble_forward",
+        "right_curly_bracket",
+        "trouble(1)",
+        "Trouble after",
+        "On to the next moment of trouble",
+    ),
+    Key(
+        "time.graph",
+        "g",
+        "graph",
+        "Graph",
+        "Graphs of the selected process and all below it, or of job and machine again",
+        64,
+        "process",
+    ),
     Key("time.pause", "Z", "pause", "Pause", "Hold the screen; the job goes on", 34),
     Key("app.redraw", "ctrl+l", "redraw", "Redraw", "Draw the whole screen again"),
     Key("app.palette", "colon,ctrl+p", "palette", "Commands", "Find any command by its name", 38),
@@ -265,7 +289,7 @@ def applies(key: Key, context: Context) -> bool:
         return False
     if key.id == "act.strays":
         return context.strays > 0
-    if key.id == "time.forward":
+    if key.id in ("time.forward", "time.trouble_forward"):
         return context.past
     needs = key.panes.split()
     if not needs:
@@ -312,6 +336,8 @@ _LABELS = {
     "greater_than_sign": ">",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "colon": ":",
     "question_mark": "?",
     "space": "Space",

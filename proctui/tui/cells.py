@@ -221,6 +221,8 @@ def row(
     for column in columns:
         if column.id == "role":
             runs.append((GLYPHS[look][0], STYLES[look]))
+        elif column.id == "name" and line.path:
+            runs += _path(view, line, column.width)
         elif column.id == "name":
             runs += _name(line, proc, look, style, column.width, marks, fresh)
         else:
@@ -228,6 +230,23 @@ def row(
         tagged = column.id == "role" and line.key in marks.tagged
         runs.append(("▌", "tag") if tagged else (" ", ""))
     return tuple(runs)
+
+
+def _path(view: View, line: Line, width: int) -> list[Run]:
+    """proctui's own processes in one line; whom its role's glyph does not stand for has one here."""
+    shut = line.guide[:-1] + "▸" if line.guide else "▸ "
+    runs: list[Run] = [(shut, "guide")]
+    room = width - len(shut)
+    for pid in line.path:
+        look, proc = look_of(view, pid), view.proc(pid)
+        text = "? " if proc is None else f"{proc.name} "
+        if pid != line.pid:
+            text = GLYPHS[look][0] + text.removeprefix("proctui-")
+        if room > 0:
+            runs.append((fit(text, min(room, cell_len(text))), STYLES[look]))
+        room -= cell_len(text)
+    runs.append((" " * max(0, room), ""))
+    return runs
 
 
 def _name(

@@ -19,12 +19,15 @@ STEADY = 3
 
 
 class News(NamedTuple):
-    """``loud`` news are alerts: they are also told by toast, and by bell or desktop if wished."""
+    """``kind`` is one of :data:`MARKS`; without a text it is not worth a line in the log.
+
+    ``loud`` news are alerts: also told by toast, and by bell or desktop if wished.
+    """
 
     moment: float
     text: str
-    level: str
-    loud: bool
+    kind: str
+    loud: bool = False
 
 
 class Newsroom:
@@ -34,6 +37,7 @@ class Newsroom:
         self.alerts = alerts
         self._strays: set[Key] = set()
         self._tombs: set[Key] = set()
+        self._job: frozenset[int] = frozenset()
         self._first = True
         self._over = 0
         self._cpu_told = False
@@ -53,14 +57,18 @@ class Newsroom:
         if not self._first:
             for key in strays.keys() - self._strays:
                 text = f"{strays[key]} left the job's tree: a stray"
-                found.append(News(now, text, "warning", self.alerts.strays and view.leader_alive))
+                found.append(News(now, text, "stray", self.alerts.strays and view.leader_alive))
             for key in tombs.keys() - self._tombs:
                 tomb = tombs[key]
-                if tomb.exit not in (0, None):
-                    lived = human_seconds(tomb.lifetime)
-                    text = f"{tomb.name} {tomb.identity.pid} ended: {exit_text(tomb.exit)}, {lived}"
-                    found.append(News(tomb.died, text, "error", False))
-        self._strays, self._tombs = set(strays), set(tombs)
+                if tomb.exit in (0, None):
+                    found.append(News(tomb.died, "", "died"))
+                    continue
+                lived = human_seconds(tomb.lifetime)
+                text = f"{tomb.name} {tomb.identity.pid} ended: {exit_text(tomb.exit)}, {lived}"
+                found.append(News(tomb.died, text, "failed"))
+            if view.job - self._job:
+                found.append(News(now, "", "born"))
+        self._strays, self._tombs, self._job = set(strays), set(tombs), view.job
         self._first = False
         return found + self._limits(view, now)
 
@@ -72,7 +80,7 @@ class Newsroom:
         if self._over >= STEADY and not self._cpu_told:
             self._cpu_told = True
             text = f"the job uses {human_percent(cpu)} % CPU, more than {limit:g} %"
-            found.append(News(now, text, "warning", True))
+            found.append(News(now, text, "alert", True))
         elif not self._over:
             self._cpu_told = False
         growth = self.alerts.memory_mb_per_minute
@@ -83,6 +91,6 @@ class Newsroom:
             fast = now - since >= 10 and grown > growth * (1 << 20) * (now - since) / 60
             if fast and not self._growth_told:
                 text = f"the job grew by {human_bytes(grown)} in {human_seconds(now - since)}"
-                found.append(News(now, text, "warning", True))
+                found.append(News(now, text, "alert", True))
             self._growth_told = fast
         return found

@@ -1,18 +1,20 @@
 """A two-toned graph that keeps its finished columns from tick to tick.
 
-A cell holds two dots across and stands for two spans of time that begin at
-multiples of the zoom, so a finished cell never changes again: a tick computes
-the newest one, and the picture moves on by a whole cell every second dot.
+A cell holds two dots across and stands for a span of looks that begins at a
+multiple of its length, so a finished cell never changes again: a tick computes
+the newest one, and the picture moves on by a whole cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
+from typing import NamedTuple
 
 from proctui.machine.series import Windowed
 from proctui.tui.braille import column_levels, share_rows
 
-__all__ = ["Plot"]
+__all__ = ["Plot", "Scale", "mean_of"]
 
 Figure = Callable[[int, int], float | None]
 """The mean of the ticks from one index to another, both included; ``None`` where unknown."""
@@ -28,6 +30,41 @@ def mean_of(figures: Windowed, factor: float = 1.0) -> Figure:
     return mean
 
 
+class Scale(NamedTuple):
+    """How looks fall into cells: several looks to a cell, or several cells to a look."""
+
+    looks: int = 2
+    cells: int = 1
+
+    @classmethod
+    def of(cls, looks: float, cells: int) -> Scale:
+        """The scale at which so many cells show that many looks, or a few more."""
+        if looks >= cells:
+            return cls(ceil(looks / cells - 1e-6), 1)
+        return cls(1, max(1, int(cells / max(1.0, looks))))
+
+    def cell(self, index: int) -> int:
+        """The (last) cell that shows a look."""
+        return index // self.looks if self.cells == 1 else (index + 1) * self.cells - 1
+
+    def last(self, cell: int) -> int:
+        """The last look that a cell shows."""
+        return (cell + 1) * self.looks - 1 if self.cells == 1 else cell // self.cells
+
+    def dots(self, cell: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """First and last look of a cell's two dots."""
+        last = self.last(cell)
+        if self.looks == 1:
+            return (last, last), (last, last)
+        first = last - self.looks + 1
+        middle = first + self.looks // 2
+        return (first, middle - 1), (middle, last)
+
+    def shown(self, cells: int) -> int:
+        """How many looks so many cells show."""
+        return cells * self.looks if self.cells == 1 else ceil(cells / self.cells)
+
+
 class Plot:
     """The cells of one graph."""
 
@@ -41,29 +78,28 @@ class Plot:
         whole: Figure,
         share: Figure | None,
         *,
-        at: int,
-        zoom: int,
+        end: int,
+        last: int,
+        scale: Scale,
         width: int,
         height: int,
         top: float,
         about: object = None,
     ) -> list[list[tuple[str, bool]]]:
-        """``height`` rows of ``(text, is_share)`` runs, ``width`` cells, the newest at the right.
+        """``height`` rows of ``(text, is_share)`` runs, ``width`` cells that end with cell ``last``.
 
-        ``about`` tells graphs of different things apart: nothing of another
-        one is kept.
+        ``end`` is the newest look there is.  ``about`` tells graphs of
+        different things apart: nothing of another one is kept.
         """
-        stamp = (zoom, height, top, about)
+        stamp = (scale, height, top, about)
         if stamp != self._stamp:
             self._cells, self._stamp = {}, stamp
-        span = 2 * zoom
-        last = at // span
         cells: list[tuple[str, int]] = []
         for cell in range(last - width + 1, last + 1):
             known = self._cells.get(cell)
             if known is None:
-                known = self._cell(cell, whole, share, at, zoom, height, top)
-                if (cell + 1) * span - 1 <= at:
+                known = self._cell(cell, whole, share, end, scale, height, top)
+                if scale.last(cell) <= end:
                     self._cells[cell] = known
             cells.append(known)
         if len(self._cells) > 4 * width + 64:
@@ -76,8 +112,8 @@ class Plot:
         cell: int,
         whole: Figure,
         share: Figure | None,
-        at: int,
-        zoom: int,
+        newest: int,
+        scale: Scale,
         height: int,
         top: float,
     ) -> tuple[str, int]:
@@ -85,11 +121,11 @@ class Plot:
             return (" " * height, 0)
         self.computed += 1
         levels: list[tuple[int, int]] = []
-        for dot in (2 * cell, 2 * cell + 1):
-            first, end = dot * zoom, min(at, (dot + 1) * zoom - 1)
-            if first > at:
+        for first, end in scale.dots(cell):
+            if first > newest:
                 levels.append((0, 0))
                 continue
+            end = min(end, newest)
             low = _level(None if share is None else share(first, end), top, height)
             levels.append((max(low, _level(whole(first, end), top, height)), low))
         (left, low_left), (right, low_right) = levels

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import NamedTuple
 
 from proctui.awareness.view import Tomb, View
 from proctui.model import Identity, Proc, Role
 from proctui.tui.query import Query
 
-__all__ = ["SORTS", "Key", "Line", "Options", "Outline", "sort_value"]
+__all__ = ["SORTS", "Key", "Line", "Options", "Outline", "own_path", "sort_value"]
 
 Key = tuple[str, int, str, int | None]
 
@@ -32,6 +33,8 @@ class Line(NamedTuple):
 
     ``fold`` is ``"open"`` or ``"shut"`` where there is something below,
     else empty; ``context`` marks a line that is only there to hold others.
+    ``path`` is not empty on the one line that stands for all of proctui's own
+    processes between the shell and the job, the topmost first.
     """
 
     pid: int
@@ -40,6 +43,7 @@ class Line(NamedTuple):
     fold: str = ""
     context: bool = False
     tomb: Tomb | None = None
+    path: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Options:
     query: Query | None = None
     folded: frozenset[Key] = field(default_factory=frozenset)
     focus: Key | None = None
+    whole_path: bool = False
+    """A line for each of proctui's own processes above the job, instead of one for all."""
 
 
 def _cpu(_view: View, proc: Proc) -> float:
@@ -218,7 +224,12 @@ class Outline:
                     if above in matching or above in context or above not in pids:
                         break
                     context.add(above)
-        return _Walk(self, view, matching, context, self._tombs).lines()
+        path: tuple[int, ...] = ()
+        if not (self.options.whole_path or self.options.machine or self.options.query):
+            path = own_path(view)
+        if len(path) < 2 or not pids.issuperset(path):
+            path = ()
+        return _Walk(self, view, matching, context, self._tombs, path).lines()
 
 
 def _chain(view: View) -> list[int]:
@@ -236,6 +247,20 @@ def _chain(view: View) -> list[int]:
     return above[:2]
 
 
+def own_path(view: View) -> tuple[int, ...]:
+    """proctui's own processes right above the job, the topmost first: itself, keeper, runner."""
+    session = view.session
+    if session is None:
+        return ()
+    keys = {one.key for one in (session.keeper, session.runner) if one is not None}
+    found: list[int] = []
+    for pid in _chain(view):
+        if view.role(pid) is not Role.SELF and view.snapshot.procs[pid].identity.key not in keys:
+            break
+        found.append(pid)
+    return tuple(reversed(found))
+
+
 class _Walk:
     """One walk over the tree; every process once, cycles and lost parents included."""
 
@@ -246,28 +271,41 @@ class _Walk:
         matching: set[int],
         context: set[int],
         tombs: Iterable[Tomb],
+        path: tuple[int, ...],
     ) -> None:
         self.outline = outline
+        self.path = path
         self.view = view
         self.procs = view.snapshot.procs
         self.context = context
-        self.members = (matching | context) & set(self.procs)
+        self.members = ((matching | context) & set(self.procs)).difference(path[1:])
         self.dead: dict[int | None, list[Tomb]] = {}
         for tomb in tombs:
-            under = tomb.parent if tomb.parent in self.members else None
-            self.dead.setdefault(under, []).append(tomb)
-        self.sums = self._sums() if outline.options.sort in SUMMED else {}
+            under = path[0] if tomb.parent in path else tomb.parent
+            self.dead.setdefault(under if under in self.members else None, []).append(tomb)
         self.out: list[Line] = []
         self.seen: set[int] = set()
+        self.sums = self._sums() if outline.options.sort in SUMMED else {}
 
     def lines(self) -> list[Line]:
-        members, view = self.members, self.view
-        roots = [pid for pid in members if view.parent(pid) not in members]
+        members = self.members
+        roots = [pid for pid in members if self._parent(pid) not in members]
         self._descend(self._sorted(roots), self.dead.get(None, []), "", top=True)
         lost = members - self.seen - self._hidden()
         if lost:
             self._descend(self._sorted(list(lost)), [], "", top=True)
         return self.out
+
+    def _children(self, pid: int) -> list[int]:
+        """Who stands below a line: the one of the path has what hangs on any part of it."""
+        kids: Iterable[int] = self.view.children.get(pid, ())
+        if self.path and pid == self.path[0]:
+            kids = chain.from_iterable(self.view.children.get(part, ()) for part in self.path)
+        return [kid for kid in kids if kid in self.members and kid not in self.seen]
+
+    def _parent(self, pid: int) -> int | None:
+        above = self.view.parent(pid)
+        return self.path[0] if above in self.path else above
 
     def _hidden(self) -> set[int]:
         """What stands below a shut fold."""
@@ -283,16 +321,16 @@ class _Walk:
         sums = {pid: float(value(self.view, self.procs[pid])) for pid in self.members}
         order: list[int] = []
         seen: set[int] = set()
-        queue = [pid for pid in self.members if self.view.parent(pid) not in self.members]
+        queue = [pid for pid in self.members if self._parent(pid) not in self.members]
         for pid in queue:
             if pid in seen:
                 continue
             seen.add(pid)
             order.append(pid)
-            queue.extend(c for c in self.view.children.get(pid, ()) if c in sums)
+            queue.extend(self._children(pid))
         for pid in reversed(order):
-            parent = self.view.parent(pid)
-            if parent is not None and parent in sums and parent in seen:
+            parent = self._parent(pid)
+            if parent is not None and parent in seen:
                 sums[parent] += sums[pid]
         return sums
 
@@ -310,7 +348,6 @@ class _Walk:
 
     def _descend(self, pids: list[int], tombs: list[Tomb], prefix: str, *, top: bool) -> None:
         folded = self.outline.options.folded
-        children = self.view.children
         stack: list[tuple[int | Tomb, str, str]] = []
 
         def push(level: list[int], dead: list[Tomb], before: str, at_top: bool) -> None:
@@ -334,11 +371,15 @@ class _Walk:
                 continue
             self.seen.add(entry)
             identity = self.procs[entry].identity
-            kids = [c for c in children.get(entry, ()) if c in self.members and c not in self.seen]
+            kids = self._children(entry)
             dead = self.dead.get(entry, [])
             fold = "open" if kids or dead else ""
             if fold and folded and identity.key in folded:
                 fold = "shut"
-            self.out.append(self.outline.line(entry, identity, guide, fold, entry in self.context))
+            if self.path and entry == self.path[0]:
+                self.out.append(Line(entry, identity.key, guide, fold, path=self.path))
+            else:
+                context = entry in self.context
+                self.out.append(self.outline.line(entry, identity, guide, fold, context))
             if fold == "open":
                 push(self._sorted(kids) if len(kids) > 1 else kids, dead, below, False)

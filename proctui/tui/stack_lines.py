@@ -41,6 +41,8 @@ class Dump:
     headline: str
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
+    taken: float = 0.0
+    """Seconds since 1970 when it was shown first."""
 
 
 def _frame_rows(frames: Sequence[Mapping[str, Any]], source: str | None) -> tuple[Row, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from proctui.awareness.view import View
 from proctui.machine.history import History
-from proctui.machine.series import Ring
+from proctui.machine.series import Windowed
 from proctui.model import Identity
+from proctui.tui.marks import RANK, Chronicle
+from proctui.tui.plot import Scale
+from proctui.tui.subtree import Subtree
 
 __all__ = ["Trends", "job_sums"]
 
@@ -15,10 +16,11 @@ _EMPTY = History(1)
 
 
 class Trends:
-    """A history seen from one index: the newest, or where the time cursor stands.
+    """A history and which part of it is drawn.
 
-    ``zoom`` is how many ticks one dot of a graph stands for, ``events`` are
-    indices at which something happened, with its level.
+    ``end`` is its newest look, ``at`` the one that is shown: another one where
+    the time cursor stands in the past.  ``looks`` is how many the graphs show
+    at least, ``subtree`` the process they show instead of the job.
     """
 
     def __init__(
@@ -26,29 +28,34 @@ class Trends:
         history: History | None = None,
         *,
         at: int | None = None,
-        zoom: int = 1,
-        events: Sequence[tuple[int, str]] = (),
+        looks: float = 120.0,
+        chronicle: Chronicle | None = None,
+        subtree: Subtree | None = None,
     ) -> None:
-        self.events = events
         self.history = history if history is not None else _EMPTY
-        self.at = self.history.last if at is None else at
-        self.zoom = zoom
+        self.end = self.history.last
+        self.at = self.end if at is None else at
+        self.looks = looks
+        self.chronicle = chronicle or Chronicle()
+        self.subtree = subtree
 
-    def highest(self, figures: Ring, width: int) -> float:
-        """The largest figure that ``width`` cells of a graph show, 0 where none is known."""
-        span = 2 * self.zoom * width
-        known = figures.window(max(figures.first, self.at - span), self.at)
+    @property
+    def past(self) -> bool:
+        """Whether the time cursor stands in the past."""
+        return self.at < self.end
+
+    def highest(self, figures: Windowed, first: int, last: int) -> float:
+        """The largest figure of some looks, 0 where none is known."""
+        known = figures.window(max(self.history.first, first), min(self.end, last))
         return max((value for value in known if value is not None), default=0.0)
 
-    def marks(self, width: int) -> dict[int, str]:
-        """Cells of a graph, counted from its right end, in which something happened: its level."""
-        span = 2 * self.zoom
-        last = self.at // span
+    def marks(self, scale: Scale, first: int, last: int) -> dict[int, str]:
+        """What matters most of what happened in each of the cells ``first`` to ``last``."""
         found: dict[int, str] = {}
-        for index, level in reversed(self.events):
-            cell = last - index // span
-            if 0 <= cell < width and index <= self.at:
-                found.setdefault(cell, level)
+        for index, kind in self.chronicle.between(scale.dots(first)[0][0], self.end):
+            cell = scale.cell(index)
+            if first <= cell <= last and (cell not in found or RANK[kind] < RANK[found[cell]]):
+                found[cell] = kind
         return found
 
     def cpu_of(self, identity: Identity, dots: int) -> list[float | None]:

@@ -329,8 +329,8 @@ class FakeWatch:
 
 
 def session(label: str = "pytest -n 4 tests", **fields: object) -> Session:
-    """A live session whose leader is pid 1000 of :data:`DEMO`."""
-    leader = next(fake.identity for fake in DEMO if fake.pid == 1000)
+    """A live session whose leader is pid 1000 of :data:`DEMO`, its keeper 901, its runner 902."""
+    identities = {fake.pid: fake.identity for fake in DEMO}
     values: dict[str, object] = {
         "id": "ab" * 16,
         "label": label,
@@ -338,7 +338,9 @@ def session(label: str = "pytest -n 4 tests", **fields: object) -> Session:
         "boot_id": BOOT,
         "pidns": 4026531836,
         "created": Moment(5139.0, T0 + 139),
-        "leader": leader,
+        "leader": identities[1000],
+        "keeper": identities[901],
+        "runner": identities[902],
         "pgid": 1000,
         "sid": 1000,
     }

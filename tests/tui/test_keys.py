@@ -31,7 +31,7 @@ async def test_moving_by_lines(down: str, up: str) -> None:
         await drive.press(down)
         assert selected(drive) == 1001
         await drive.press(up, up)
-        assert selected(drive) == 902
+        assert selected(drive) == 900
         assert isinstance(drive.app.screen, MainScreen), "k never kills"
 
 

@@ -6,13 +6,15 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import proctui
 from proctui.machine.series import Ring
 from proctui.tui import braille, layout
 from proctui.tui.bindings import GROUPS, KEYS, Context, applies, footer_keys, key_label
 from proctui.tui.feed import Pace
-from proctui.tui.plot import Plot, mean_of
+from proctui.tui.plot import Plot, Scale, mean_of
 from proctui.tui.widgets.header import HeaderFacts, header_runs
 
 
@@ -46,8 +48,9 @@ def drawn(
     rows = plot.rows(
         mean_of(whole),
         None if share is None else mean_of(share),
-        at=whole.count - 1,
-        zoom=1,
+        end=whole.count - 1,
+        last=(whole.count - 1) // 2,
+        scale=Scale(2),
         width=width,
         height=height,
         top=100,
@@ -57,7 +60,9 @@ def drawn(
 
 def test_a_plot_has_the_asked_size_and_two_tones() -> None:
     whole, share = ring(*[100.0] * 8), ring(*[50.0] * 8)
-    rows = Plot().rows(mean_of(whole), mean_of(share), at=7, zoom=1, width=4, height=2, top=100)
+    rows = Plot().rows(
+        mean_of(whole), mean_of(share), end=7, last=3, scale=Scale(2), width=4, height=2, top=100
+    )
     assert rows == [[("⣿⣿⣿⣿", False)], [("⣿⣿⣿⣿", True)]]
 
 
@@ -89,11 +94,36 @@ def test_a_tick_computes_the_newest_cell_only_and_moves_whole_cells() -> None:
     assert third[1][:-1] == second[1][:-1], "a half-filled cell fills where it stands"
 
 
-def test_zoom_takes_means() -> None:
+def test_many_looks_in_a_cell_show_their_means() -> None:
     rows = Plot().rows(
-        mean_of(ring(0, 100, 0, 100)), None, at=3, zoom=2, width=1, height=1, top=100
+        mean_of(ring(0, 100, 0, 100)),
+        None,
+        end=3,
+        last=0,
+        scale=Scale(4),
+        width=1,
+        height=1,
+        top=100,
     )
     assert rows == [[("⣤", False)]]
+
+
+def test_a_look_over_many_cells_fills_them_all() -> None:
+    rows = Plot().rows(
+        mean_of(ring(0, 100, 0)), None, end=2, last=5, scale=Scale(1, 2), width=6, height=1, top=100
+    )
+    assert rows == [[("  ⣿⣿  ", False)]]
+
+
+@given(st.floats(1, 36_000), st.integers(1, 300), st.integers(0, 100_000))
+def test_a_scale_shows_what_is_asked_and_finds_its_way_back(
+    looks: float, cells: int, index: int
+) -> None:
+    scale = Scale.of(looks, cells)
+    assert scale.shown(cells) >= int(looks)
+    first, last = scale.dots(scale.cell(index))[0][0], scale.last(scale.cell(index))
+    assert first <= index <= last
+    assert scale.looks == 1 or scale.cells == 1
 
 
 def test_ceilings_are_round_and_rest() -> None:

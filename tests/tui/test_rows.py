@@ -23,9 +23,34 @@ def shown(watch: FakeWatch, **options: object) -> list[int]:
 
 
 def test_the_job_stands_below_proctui_and_its_shell() -> None:
-    assert shown(demo_watch()) == [
+    assert shown(demo_watch(), whole_path=True) == [
         710, 900, 901, 902, 1000, 1001, 1010, 1011, 1002, 1003, 1020, 1021,
     ]  # fmt: skip
+
+
+def test_what_the_job_hangs_on_is_one_line_until_it_is_unfolded() -> None:
+    assert shown(demo_watch()) == [
+        710, 900, 1000, 1001, 1010, 1011, 1002, 1003, 1020, 1021,
+    ]  # fmt: skip
+    outline = Outline()
+    view = demo_watch().tick()
+    outline.update(view)
+    assert outline.lines[1].path == (900, 901, 902)
+    assert [line.guide for line in outline.lines if line.pid == 1000] == ["  └ "]
+    for width, text in ((110, "◆ └▸proctui ■keeper ■runner"), (42, "◆ └▸proctui ■keep…")):
+        runs = row(view, outline.lines[1], columns_for(width)[:2], (), Marks())
+        assert "".join(text for text, _style in runs).rstrip() == text, width
+
+
+def test_sums_count_what_hangs_on_any_part_of_a_line() -> None:
+    outline = Outline()
+    outline.change(sort="cpu")
+    outline.update(demo_watch().tick())
+    assert [line.pid for line in outline.lines[:3]] == [710, 900, 1000]
+
+
+def test_a_filter_shows_the_whole_of_what_the_job_hangs_on() -> None:
+    assert shown(demo_watch(), query=parse("cc1"))[:4] == [710, 900, 901, 902]
 
 
 def test_the_machine_shows_everything_once() -> None:
@@ -70,7 +95,8 @@ def test_a_tree_sorts_siblings_by_the_sum_of_their_subtrees() -> None:
 @pytest.mark.parametrize("sort", list(SORTS))
 @pytest.mark.parametrize("tree", [True, False])
 def test_every_sort_keeps_every_line(sort: str, tree: bool) -> None:
-    assert sorted(shown(demo_watch(), sort=sort, tree=tree)) == sorted(shown(demo_watch()))
+    lines = shown(demo_watch(), sort=sort, tree=tree, whole_path=True)
+    assert sorted(lines) == sorted(shown(demo_watch(), whole_path=True))
 
 
 def test_a_filter_keeps_the_ancestors_of_what_matches() -> None:

@@ -200,34 +200,3 @@ def test_a_roomy_graph_tells_of_cores_disk_and_net() -> None:
     assert len(core_lines(crowded, 100)) <= 9
     text = plain(machine_lines(view, Trends(watch.history), 80))
     assert "disk read" in text and "net out" in text and "swap" in text
-
-
-async def test_a_graph_shows_more_or_less_time() -> None:
-    async with dashboard() as drive:
-        await drive.press("tab", "minus")
-        assert drive.main.zoom_ticks == 2
-        await drive.press("plus", "plus")
-        assert drive.main.zoom_ticks == 1
-        await drive.press("z")
-        assert "core 1" in drive.text()
-
-
-async def test_what_happened_is_marked_in_the_graphs_and_stands_in_the_past() -> None:
-    async with dashboard() as drive:
-        await drive.tick(4)
-        drive.watch.end(1002, exit=-11)
-        await drive.tick(7)
-        marks = drive.main.trends.marks(60)
-        assert list(marks.values()) == ["error"]
-        assert "▾" in "\n".join(line[130:] for line in drive.screen_text()[2:12])
-        await drive.press(*["left_square_bracket"] * 9)
-        assert drive.main.trends.marks(60) == {}
-
-
-def test_marks_follow_the_zoom() -> None:
-    watch = demo_watch()
-    for _ in range(40):
-        watch.tick()
-    events = [(0, "info"), (37, "error"), (39, "warning")]
-    assert Trends(watch.history, events=events).marks(60) == {0: "warning", 1: "error", 19: "info"}
-    assert Trends(watch.history, events=events, zoom=10).marks(60) == {0: "warning", 1: "info"}

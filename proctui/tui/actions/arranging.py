@@ -51,6 +51,9 @@ class ArrangeActions(PaneScreen):
 
     def action_follow(self) -> None:
         if self.active == "log":
+            if self.in_past:
+                self.back_to_now()
+                return
             self.log_pane.follow(not self.log_pane.following)
             return
         self.processes.follow = not self.processes.follow

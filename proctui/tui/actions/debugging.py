@@ -36,6 +36,8 @@ class DebugActions(PaneScreen):
         return identity
 
     def _start(self, work: Any, name: str, what: str) -> None:
+        if self.in_past:
+            self.back_to_now()
         self.run_worker(work, name=name, group="stacks", description=what, exclusive=True)
 
     def action_stack(self) -> None:
@@ -140,7 +142,7 @@ class DebugActions(PaneScreen):
         if hung:
             proven = sum(1 for verdict in hung.values() if verdict == "deadlock-proven")
             word = f"{proven} in a proven deadlock" if proven else f"{len(hung)} suspected"
-            self.event(f"hang verdict: {word}", "error")
+            self.event(f"hang verdict: {word}", "hung")
             text = f"Hanging: {word}. The stack pane says why."
             if self.dashboard.options.config.alerts.hang:
                 self.alert(text)

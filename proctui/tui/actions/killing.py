@@ -47,6 +47,8 @@ class KillActions(PaneScreen):
     def _open_dialogue(self, targets: list[Identity]) -> None:
         from proctui.tui.screens.kill import KillScreen
 
+        if self.in_past:
+            self.back_to_now()
         session = self.live is not None and self.live.session is not None
         self.app.push_screen(KillScreen(self.guard, targets, session=session), self._decided)
 
@@ -71,6 +73,6 @@ class KillActions(PaneScreen):
             self.say(f"{error.message}\n{error.hint or ''}".strip(), severity="error")
             return
         text, severity = report_text(report)
-        self.event(f"{decision.signal}: {text.splitlines()[0]}", "warning")
+        self.event(f"{decision.signal}: {text.splitlines()[0]}", "killed")
         self.say(text, title=f"{decision.signal} done", severity=severity)
         self.dashboard.feed.hurry()

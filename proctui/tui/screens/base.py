@@ -14,6 +14,7 @@ from textual.screen import Screen
 from proctui.awareness.view import View
 from proctui.tui.bindings import Context
 from proctui.tui.layout import PANES, PaneLayout
+from proctui.tui.marks import Chronicle
 from proctui.tui.painting import Painter
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.footer import KeyFooter
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "PaneScreen"]
 
-
-MARKS = 500
-"""Events that the graphs remember."""
+LEVELS = {"stray": "warning", "alert": "warning", "killed": "warning"}
+"""How the log ranks an event of a kind, where it is no error."""
 
 
 class Body(Container):
@@ -60,7 +60,7 @@ class PaneScreen(Screen[None]):
         self.view: View | None = None
         self.live: View | None = None
         self.trends = Trends()
-        self.events: list[tuple[int, str]] = []
+        self.chronicle = Chronicle()
         self.painter = Painter(self)
         self.header_line = HeaderLine(id="header")
         self.processes = ProcessTree(id="processes")
@@ -166,16 +166,19 @@ class PaneScreen(Screen[None]):
     def visible_panes(self) -> list[str]:
         return [name for name in PANES if self.pane(name).size.height > 0]
 
-    def event(self, text: str, level: str = "info", moment: float | None = None) -> None:
-        """Something happened: it stands in the log at its time."""
-        model = self.log_pane.model
+    def event(self, text: str, kind: str, moment: float | None = None) -> None:
+        """Something of a kind of :data:`MARKS` happened: the log and the graphs tell it.
+
+        Without a text the graphs alone do.
+        """
         history = None if self.live is None else self.live.history
         if history is not None:
-            self.events = [*self.events[-MARKS + 1 :], (history.last, level)]
-        if model is not None:
+            self.chronicle.note(history.last, kind)
+        model = self.log_pane.model
+        if model is not None and text:
             if moment is None:
                 moment = time.time() if self.live is None else self.live.snapshot.wall
-            model.add_event(moment, text, level)
+            model.add_event(moment, text, LEVELS.get(kind, "error"))
 
     def alert(self, text: str) -> None:
         """Tell it by toast, and by bell and desktop notification where that is wished."""

@@ -14,6 +14,7 @@ from textual.widgets import Label
 
 from proctui.tui.bindings import GROUPS, KEYS, key_label, keys_of
 from proctui.tui.cells import GLYPHS, STYLES, Run, fit
+from proctui.tui.marks import MARKS
 from proctui.tui.query import FIELDS
 from proctui.tui.widgets.text_pane import TextPane
 
@@ -46,6 +47,12 @@ def help_lines(remapped: Mapping[str, str], width: int) -> list[Runs]:
         for look, (glyph, meaning) in marks[at : at + 2]:
             text = f"{look}: {meaning}" if meaning != look else look
             runs += [(f"  {glyph} ", STYLES[look]), (fit(text, max(20, width // 2 - 6)), "quiet")]
+        out.append(tuple(runs))
+    out += [(), (("Below the graphs", "accent"),)]
+    for at in range(0, len(MARKS), 2):
+        runs = []
+        for glyph, style, meaning in list(MARKS.values())[at : at + 2]:
+            runs += [(f"  {glyph} ", style), (fit(meaning, max(20, width // 2 - 6)), "quiet")]
         out.append(tuple(runs))
     columns = 2 if width >= 90 else 1
     each = width // columns

@@ -18,7 +18,7 @@ from proctui.tui.actions.timing import TimeActions
 from proctui.tui.bindings import KEYS, Key, applies, to_bindings
 from proctui.tui.feed import Feed, Tick
 from proctui.tui.news import Newsroom
-from proctui.tui.trends import Trends, job_sums
+from proctui.tui.trends import job_sums
 from proctui.tui.widgets.footer import KeyFooter
 from proctui.tui.widgets.header import HeaderFacts
 from proctui.tui.widgets.process_tree import ProcessTree
@@ -93,30 +93,34 @@ class MainScreen(
         if not self.paused and not self.in_past:
             self.view = view
             self.show_view(view)
-        self.header_line.show(self.header_facts(view))
+        self.show_header()
         self._tell_news(view)
         self._tell_end(view)
         if first:
-            self.run_worker(
-                self.follow_output(),
-                name="output",
-                group="output",
-                description="follows the job's output",
-                exclusive=True,
-            )
             self.context_changed()
-            strange = set(self.remapped) - {key.id for key in KEYS}
-            if strange:
-                text = f"[keys] of the configuration names no key of proctui: {', '.join(strange)}"
-                self.say(f"{text}. proctui help keys lists them.", severity="warning")
-            self.dashboard.settled()
+            self.call_after_refresh(self._first_shown)
+
+    def _first_shown(self) -> None:
+        """The first full frame stands: now for what it did not need."""
+        self.run_worker(
+            self.follow_output(),
+            name="output",
+            group="output",
+            description="follows the job's output",
+            exclusive=True,
+        )
+        strange = set(self.remapped) - {key.id for key in KEYS}
+        if strange:
+            text = f"[keys] of the configuration names no key of proctui: {', '.join(strange)}"
+            self.say(f"{text}. proctui help keys lists them.", severity="warning")
+        self.dashboard.settled()
 
     def _tell_news(self, view: View) -> None:
         """Alerts as toasts, everything as events in the log."""
         if self._newsroom is None:
             self._newsroom = Newsroom(self.dashboard.options.config.alerts)
         for news in self._newsroom.take(view):
-            self.event(news.text, news.level, news.moment)
+            self.event(news.text, news.kind, news.moment)
             if news.loud:
                 self.alert(news.text)
 
@@ -144,7 +148,7 @@ class MainScreen(
 
     def show_view(self, view: View) -> None:
         """Give every pane its part of a moment."""
-        self.trends = Trends(view.history, zoom=self.zoom_ticks, events=self.events)
+        self.trends = self.trends_at(None)
         self.show_panes(view)
 
     def show_panes(self, view: View) -> None:
@@ -156,41 +160,50 @@ class MainScreen(
         if self.inspector.needs_details and view.snapshot.tick % 3 == 0:
             self.inspector_shown()
 
-    def header_facts(self, view: View) -> HeaderFacts:
-        """What the header tells about the newest view."""
-        session = view.session
-        snapshot = view.snapshot
-        own = snapshot.procs.get(os.getpid()) if view.role(os.getpid()) is Role.SELF else None
+    def show_header(self) -> None:
+        """Tell in the header about the moment that is shown."""
+        if self.live is not None:
+            self.header_line.show(self.header_facts(self.live))
+
+    def tell_time(self) -> None:
+        self.show_header()
+
+    def header_facts(self, live: View) -> HeaderFacts:
+        """What the header tells: figures of the moment shown, and what this look costs."""
+        view = self.view if self.in_past and self.view is not None else live
+        session, system = view.session, view.snapshot.system
+        own = live.snapshot.procs.get(os.getpid()) if live.role(os.getpid()) is Role.SELF else None
         cpu, memory = job_sums(view)
-        system = snapshot.system
         if session is None:
             usage = system.cpu.usage
             cpu = None if usage is None else usage * system.cores
             memory = system.memory.used
-        note = f"slow machine: every {self.feed.pace.current:g} s" if self._slowed > 1 else ""
-        if self.feed.trouble:
-            note = self.feed.trouble
-        elif view.blocked:
-            note = "kills blocked"
-        elif view.warnings and not note:
-            note = f"{len(view.warnings)} warnings"
-        mode = self.moment_text() or ("paused" if self.paused else "")
         elapsed = None
         if session is not None:
-            elapsed = snapshot.boottime - session.created.boottime
+            elapsed = view.snapshot.boottime - session.created.boottime
         return HeaderFacts(
             job=None if session is None else session.label,
-            state=self.dashboard.job_state(view),
-            processes=len(snapshot.procs) if session is None else len(view.job),
+            state="" if self.in_past else self.dashboard.job_state(view),
+            processes=len(view.snapshot.procs) if session is None else len(view.job),
             strays=len(view.strays),
             cpu=cpu,
             memory=memory,
             elapsed=elapsed,
             own_cpu=own.cpu if own else None,
             own_memory=own.rss if own else None,
-            note=note,
-            mode=mode,
+            note=self._note(live),
+            mode=self.moment_text() or ("paused" if self.paused else ""),
         )
+
+    def _note(self, live: View) -> str:
+        """What is wrong with the looks, if anything."""
+        if self.feed.trouble:
+            return self.feed.trouble
+        if live.blocked:
+            return "kills blocked"
+        if self._slowed > 1:
+            return f"slow machine: every {self.feed.pace.current:g} s"
+        return f"{len(live.warnings)} warnings" if live.warnings else ""
 
     def on_process_tree_selected(self, message: ProcessTree.Selected) -> None:
         message.stop()
@@ -217,12 +230,7 @@ class MainScreen(
         if not self.paused and self.live is not None:
             self.view = self.live
             self.show_view(self.live)
-        if self.live is not None:
-            self.header_line.show(self.header_facts(self.live))
-
-    def tell_time(self) -> None:
-        if self.live is not None:
-            self.header_line.show(self.header_facts(self.live))
+        self.show_header()
 
     def action_palette(self) -> None:
         self.app.action_command_palette()
@@ -249,10 +257,15 @@ class MainScreen(
         context = self.context()
         return any(applies(key, context) for key in keys)
 
+    _resized = False
+
     def on_resize(self, _event: events.Resize) -> None:
-        self.call_after_refresh(self._shown_again)
+        if not self._resized:
+            self._resized = True
+            self.call_after_refresh(self._shown_again)
 
     def _shown_again(self) -> None:
+        self._resized = False
         size = self.log_pane.size
         if self.dashboard.options.job is not None and size.width > 1 and size.height:
             self.dashboard.options.job.resize(size.width - 1, size.height)

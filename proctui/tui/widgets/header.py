@@ -35,7 +35,7 @@ class HeaderFacts:
 
 def header_runs(facts: HeaderFacts, width: int) -> Runs:
     """The line for a width: what matters least goes first where room is short."""
-    left: list[Run] = [(" proctui ", "title")] if width >= 60 else []
+    left: list[Run] = [(" proctui ", "accent")] if width >= 60 else []
     if facts.job == "":
         return (*left, (" looking … ", "dim"))
     if facts.job is None:

@@ -8,7 +8,7 @@ of layout.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -22,6 +22,9 @@ from textual.widget import Widget
 
 from proctui.tui.painting import Painter
 
+if TYPE_CHECKING:
+    from textual.css.styles import RenderStyles
+
 __all__ = ["STYLE_NAMES", "LineView", "Run", "Runs"]
 
 Run = tuple[str, str]
@@ -29,34 +32,13 @@ Runs = tuple[Run, ...]
 Row = tuple[Runs, int, int]
 """Runs, cursor (0 none, 1 without and 2 with the keyboard), and whether the thumb is here."""
 
-STYLE_NAMES = frozenset(
-    (
-        *("dim", "quiet", "figure", "strong", "accent", "good", "warn", "bad", "hot", "title"),
-        *(
-            "guide",
-            "spark",
-            "tag",
-            "fresh",
-            "key",
-            "match",
-            "found",
-            "link",
-            "thumb",
-            "share",
-            "whole",
-        ),
-        *(
-            "stderr",
-            "spawned",
-            "stray",
-            "protected",
-            "baseline",
-            "unknown",
-            "cursor",
-            "cursor-blurred",
-        ),
-    )
-)
+STYLE_NAMES = frozenset({
+    "dim", "quiet", "figure", "strong", "accent", "title", "guide", "key", "link", "thumb",
+    "good", "warn", "bad", "hot", "stderr", "match", "found", "tag", "fresh",
+    "spark", "share", "whole", "moment", "cursor", "cursor-blurred",
+    "spawned", "stray", "protected", "baseline", "unknown",
+})  # fmt: skip
+"""What the style sheet calls ``line--NAME``, on the app: one palette for all panes."""
 
 _CACHE_LIMIT = 2048
 
@@ -65,7 +47,6 @@ class LineView(Widget, can_focus=True):
     """Lines below an optional fixed head, with a cursor line if ``show_cursor``."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{name}" for name in STYLE_NAMES}
 
     class Moved(Message):
         """The cursor stands on another line."""
@@ -240,7 +221,7 @@ class LineView(Widget, can_focus=True):
         style = self._styles_by_name.get(name)
         if style is None:
             if name in STYLE_NAMES:
-                style = self.get_component_rich_style(f"line--{name}")
+                style = self._painted(self.app.get_component_styles(f"line--{name}"))
             elif name.startswith("="):
                 style = self.rich_style + Style.parse(name[1:])
             else:
@@ -248,6 +229,14 @@ class LineView(Widget, can_focus=True):
             if len(self._styles_by_name) < 1024:
                 self._styles_by_name[name] = style
         return style
+
+    def _painted(self, styles: RenderStyles) -> Style:
+        """A style of the app's upon this pane's own colours."""
+        _, ground = self.background_colors
+        if styles.has_rule("background"):
+            ground += styles.background
+        colour = (ground + styles.color).rich_color if styles.has_rule("color") else None
+        return self.rich_style + styles.text_style + Style.from_color(colour, ground.rich_color)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

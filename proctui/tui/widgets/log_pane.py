@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from proctui.errors import BadArgument
-from proctui.logs.pane import Filters, LogModel, Row
 from proctui.tui.widgets.line_view import LineView, Run, Runs
+from proctui.units import clock_text
+
+if TYPE_CHECKING:
+    from proctui.logs.pane import Filters, LogModel, Row
 
 __all__ = ["LogPane", "filters_of", "row_runs"]
 
@@ -38,6 +42,8 @@ def filters_of(text: str) -> Filters:
 
     Capitals make a part mind its case.
     """
+    from proctui.logs.pane import Filters
+
     keep: list[tuple[str, bool]] = []
     drop: list[tuple[str, bool]] = []
     for part in text.split(" & "):
@@ -114,6 +120,7 @@ class LogPane(LineView):
         self.needle = ""
         self._sought = ""
         self._upward = False
+        self._vague = False
         self._notes: tuple[Runs, ...] = ((("no output captured", "dim"),),)
 
     def on_mount(self) -> None:
@@ -133,6 +140,8 @@ class LogPane(LineView):
         self, files: Sequence[tuple[str, str]], about: str, notes: tuple[Runs, ...] = ()
     ) -> None:
         """Follow other files, or show ``notes`` where there is nothing to follow."""
+        from proctui.logs.pane import LogModel
+
         if self.model is not None:
             self.model.close()
         self.model = LogModel(files) if files else None
@@ -193,8 +202,12 @@ class LogPane(LineView):
                 parts.append(f"only {self.needle}")
                 of = "" if status["complete"] else " so far"
                 note = f"{status['shown']} of {status['of']} lines{of}"
-            if not self.model.following:
-                note = f"{note} · held, F follows".removeprefix(" · ")
+            if self.model.past is not None:
+                held = f"until {clock_text(self.model.past)}"
+                held += " or later: its lines bear no time" if self._vague else ""
+            else:
+                held = "" if self.model.following else "held, F follows"
+            note = " · ".join(one for one in (note, held) if one)
         self.set_title("  ".join(parts), note)
 
     # Filter and search
@@ -281,6 +294,21 @@ class LogPane(LineView):
             self.model.to_end()
             self.poll()
             self.move_to(self.length() - 1)
+        self._retitle()
+
+    def show_past(self, moment: float | None) -> None:
+        """Show the log as it stood then (Unix seconds), ``None``: follow its end again."""
+        model = self.model
+        if model is None or (moment is None and model.past is None):
+            return
+        self._vague = False
+        if moment is None:
+            model.to_end()
+        else:
+            self._vague = not model.to_past(moment)
+        self._strips.clear()
+        self.poll()
+        self.move_to(self.length() - 1)
         self._retitle()
 
     def scroll_lines(self, count: int) -> None:

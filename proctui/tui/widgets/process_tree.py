@@ -12,7 +12,7 @@ from proctui.model import Identity
 from proctui.stacks.names import label
 from proctui.tui.cells import Column, Marks, columns_for, fit, row
 from proctui.tui.query import Query, command_of
-from proctui.tui.rows import SORTS, Key, Line, Outline
+from proctui.tui.rows import SORTS, Key, Line, Outline, own_path
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import LineView, Runs
 
@@ -159,6 +159,11 @@ class ProcessTree(LineView):
         """Whom the selection means: an identity, never a row."""
         return self._identities.get(self.selected) if self.selected is not None else None
 
+    def name_of(self, identity: Identity) -> str:
+        """What a process is called: by what it does, else by its own name."""
+        proc = self.view.proc(identity.pid) if self.view is not None else None
+        return self.names.get(identity.key) or ("?" if proc is None else proc.name)
+
     def select_identity(self, key: Key) -> bool:
         """Select a process if it is on a line."""
         at = self.outline.index.get(key)
@@ -251,6 +256,9 @@ class ProcessTree(LineView):
         proc = self.view.proc(line.pid) if self.view is not None else None
         if proc is None or self.view is None:
             return str(line.pid)
+        if line.path:
+            above = [one for pid in line.path if (one := self.view.proc(pid)) is not None]
+            return " ".join(f"{one.pid} {one.name}" for one in above)
         return (
             f"{line.pid} {proc.name} {self.names.get(line.key, '')} {command_of(self.view, proc)}"
         )
@@ -279,6 +287,13 @@ class ProcessTree(LineView):
         line = self.current()
         if line is None:
             return
+        if (
+            self.outline.options.whole_path
+            and self.view is not None
+            and line.pid in own_path(self.view)
+        ):
+            self.change(whole_path=False)
+            return
         if line.fold == "open":
             self.change(folded=self.outline.options.folded | {line.key})
             return
@@ -291,6 +306,8 @@ class ProcessTree(LineView):
         line = self.current()
         if line is not None and line.fold == "shut":
             self.change(folded=self.outline.options.folded - {line.key})
+        elif line is not None and line.path:
+            self.change(whole_path=True)
 
     def fold_all(self) -> None:
         """Fold everything below the top, or unfold everything if anything is folded."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+import time
+from dataclasses import replace as changed
 
 from rich.cells import cell_len
 from textual import events
@@ -28,6 +30,7 @@ class StackPane(TextPane):
         super().__init__(id=id)
         self.dumps: list[Dump] = []
         self.at = 0
+        self._past: float | None = None
         self._folded: set[Runs] = set()
         self._opened: set[tuple[Runs, Runs]] = set()
         self._places: list[tuple[int, int]] = []
@@ -47,6 +50,7 @@ class StackPane(TextPane):
 
     def show(self, dump: Dump, *, replace: bool = False) -> None:
         """Show a new dump; ``replace`` where it completes the one before."""
+        dump = changed(dump, taken=time.time())
         if replace and self.dumps:
             self.dumps[-1] = dump
         else:
@@ -57,6 +61,19 @@ class StackPane(TextPane):
     def trouble(self, text: str) -> None:
         """Say in plain words why there is no stack."""
         self.show(Dump(text, (), ()))
+
+    def show_past(self, moment: float | None) -> None:
+        """Show the dump that was the newest one then (Unix seconds), ``None``: the newest one."""
+        self._past = moment
+        if not self.dumps:
+            return
+        known = [at for at, one in enumerate(self.dumps) if moment is None or one.taken <= moment]
+        if known:
+            self.at = known[-1]
+            self._render_dump(keep=False)
+        else:
+            self.set_title("Stack", "none was taken so far")
+            self.set_lines((), keep=False)
 
     def step(self, by: int) -> None:
         """The dump before or after."""
