@@ -8,9 +8,11 @@ import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.timer import Timer
 
 from proctui import paths
 from proctui.awareness.view import View
@@ -26,6 +28,9 @@ from proctui.tui.themes import DEFAULT, SIXTEEN, THEMES, role_defaults
 from proctui.tui.widgets.line_view import STYLE_NAMES
 
 __all__ = ["ProctuiApp", "run_dashboard"]
+
+RESTED = 0.1
+"""Seconds without another size before everything is drawn anew."""
 
 
 def _actions() -> type[Provider]:
@@ -85,6 +90,23 @@ class ProctuiApp(App[int]):
                 loop.add_signal_handler(one, self.exit, 0)
             except (NotImplementedError, RuntimeError, ValueError):
                 break
+
+    _due: Timer | None = None
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Draw every cell anew once sizes rest.
+
+        A terminal that shrank and grew back before we looked has lost cells,
+        and Textual, which sees the size it knows, would leave them empty.
+        """
+        if self._due is None:
+            self._due = self.set_timer(RESTED, self._draw_anew)
+        else:
+            self._due.reset()
+
+    def _draw_anew(self) -> None:
+        self._due = None
+        self.screen.refresh()
 
     def _fatal_error(self) -> None:
         """Leave without Textual's traceback: :func:`run_dashboard` raises what went wrong."""

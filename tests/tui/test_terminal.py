@@ -302,14 +302,20 @@ def test_a_suspended_dashboard_gives_the_screen_back_and_takes_it_again(
         wait_for(lambda: terminal.flag("alternate_on") == "0", what="the shell's screen")
 
 
-def test_redraw_mends_what_others_wrote(terminal: Terminal) -> None:
+@pytest.mark.parametrize("way", ["key", "size"])
+def test_redraw_mends_what_others_wrote(terminal: Terminal, tmp_path: Path, way: str) -> None:
     with running(["sh", "-c", "sleep 300; true"]) as child:
-        terminal.start(f"{PROCTUI} watch {child.pid}", (120, 40))
+        pid = watching(terminal, child.pid, tmp_path)
         terminal.sees("Inspector")
         tty = terminal.flag("pane_tty")
-        Path(tty).write_bytes(b"\x1b[1;1H" + b"garbage " * 500)
+        # The dashboard has line wrapping off: each row is to be reached by itself.
+        rows = b"".join(b"\x1b[%d;1H%b" % (row, b"garbage " * 14) for row in range(1, 41))
+        Path(tty).write_bytes(rows)
         terminal.sees("garbage garbage")
-        terminal.press("C-l")
+        if way == "key":
+            terminal.press("C-l")
+        else:  # what a terminal that shrank and grew back before anybody looked sends
+            os.kill(pid, signal.SIGWINCH)
         wait_for(lambda: "garbage" not in terminal.screen(), what="a clean screen")
         terminal.sees("Inspector")
         terminal.press("q")
