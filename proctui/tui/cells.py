@@ -93,6 +93,8 @@ class Marks:
     tagged: frozenset[object] = frozenset()
     hung: Mapping[object, str] | None = None
     names: Mapping[object, str] | None = None
+    home: str | None = None
+    """The container that proctui itself lives in: not worth telling of any other."""
 
 
 def columns_for(width: int) -> list[Column]:
@@ -226,7 +228,7 @@ def row(
         elif column.id == "name":
             runs += _name(line, proc, look, style, column.width, marks, fresh)
         else:
-            runs.append(_cell(view, proc, column, history, total, line.context))
+            runs.append(_cell(view, proc, column, history, total, marks, line.context))
         tagged = column.id == "role" and line.key in marks.tagged
         runs.append(("▌", "tag") if tagged else (" ", ""))
     return tuple(runs)
@@ -289,6 +291,7 @@ def _cell(
     column: Column,
     history: Sequence[float | None],
     total: tuple[float, int] | None,
+    marks: Marks,
     context: bool,
 ) -> Run:
     width = column.width
@@ -321,8 +324,11 @@ def _cell(
         case "state":
             return (proc.state[:1].ljust(width), _STATES.get(proc.state, "dim"))
         case _:
-            text = command_of(view, proc)
-            return (fit(text or f"[{proc.name}]", width), "dim" if context else "quiet")
+            text = command_of(view, proc) or f"[{proc.name}]"
+            info = view.info(proc.pid)
+            if info is not None and info.container not in (None, marks.home):
+                text = f"{info.container} · {text}"
+            return (fit(text, width), "dim" if context else "quiet")
 
 
 def _tomb_row(line: Line, tomb: Tomb, columns: Sequence[Column]) -> tuple[Run, ...]:

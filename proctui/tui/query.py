@@ -23,7 +23,7 @@ _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _COMPARE = re.compile(r"(?P<field>[a-z]+)(?P<sign><=|>=|=|<|>)(?P<value>.+)", re.DOTALL)
 _NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[a-z%]?)i?b?")
 
-FIELDS = "cpu> mem> threads> age> pid: ppid: name: cmd: user: role: state: is:stray"
+FIELDS = "cpu> mem> threads> age> pid: ppid: name: cmd: user: role: state: container: is:stray"
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,14 @@ def _user(word: str) -> _Test:
     return test
 
 
+def _container(word: str) -> _Test:
+    def test(view: View, proc: Proc) -> bool:
+        info = view.info(proc.pid)
+        return info is not None and word in (info.container or "").lower()
+
+    return test
+
+
 def _role(word: str) -> _Test:
     def test(view: View, proc: Proc) -> bool:
         if word.startswith("stray"):
@@ -154,6 +162,7 @@ _WORDS: dict[str, Callable[[str], _Test]] = {
     "user": _user,
     "role": _role,
     "is": _role,
+    "container": _container,
     "state": lambda word: lambda _view, proc: proc.state.lower() == word,
     "pid": lambda word: lambda _view, proc: word == str(proc.pid),
     "ppid": lambda word: lambda _view, proc: word == str(proc.ppid),

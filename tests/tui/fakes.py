@@ -59,6 +59,7 @@ class Fake:
     evidence: tuple[str, ...] = ()
     user: str = "ada"
     unchecked: tuple[str, ...] = ()
+    container: str | None = None
     parent: int | None = None
     """Where it stands in the tree, if not under its kernel parent."""
 
@@ -288,7 +289,7 @@ class FakeWatch:
             fake = by_pid.get(identity.pid)
             if fake is None:
                 return None
-            return ProcInfo(identity, fake.cmdline or (fake.name,), None, fake.user)
+            return ProcInfo(identity, fake.cmdline or (fake.name,), None, fake.user, fake.container)
 
         spawned = frozenset(f.pid for f in self.fakes if f.role is Role.SPAWNED)
         return View(

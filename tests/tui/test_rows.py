@@ -295,3 +295,20 @@ def test_fit_cuts_by_cells() -> None:
     assert fit("ab", 4) == "ab  "
     assert fit("ab", 4, right=True) == "  ab"
     assert fit("ab", 0) == ""
+
+
+def test_a_container_is_told_where_it_is_not_proctuis_own() -> None:
+    watch = demo_watch()
+    watch.change(1003, container="docker:0123456789ab")
+    view = watch.tick()
+    outline = Outline()
+    outline.change(query=parse("container:docker"))
+    outline.update(view)
+    line = next(line for line in outline.lines if not line.context)
+    assert line.pid == 1003
+
+    def command(marks: Marks) -> str:
+        return row(view, line, columns_for(140), (), marks)[-2][0]
+
+    assert command(Marks()).startswith("docker:0123456789ab · ")
+    assert "docker" not in command(Marks(home="docker:0123456789ab"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from textual import events
@@ -52,6 +53,7 @@ class ProcessTree(LineView):
         self._head: tuple[Runs, ...] = ((),)
         self._born: dict[Key, float] = {}
         self._marks = Marks()
+        self._home: str | None = None
         self._sparks = False
         self._labels: dict[Key, tuple[object, str | None]] = {}
 
@@ -63,6 +65,10 @@ class ProcessTree(LineView):
         self.view, self.trends = view, trends
         self._note_births(view, first)
         changed = self.outline.update(view)
+        if first:
+            own = view.info(os.getpid())
+            self._home = None if own is None else own.container
+            self._renew_marks()
         if changed or first:
             self._lines_changed()
         self.paint()
@@ -92,7 +98,7 @@ class ProcessTree(LineView):
         self.paint()
 
     def _renew_marks(self) -> None:
-        self._marks = Marks(frozenset(self.tags), self.hung, self.names)
+        self._marks = Marks(frozenset(self.tags), self.hung, self.names, self._home)
 
     def change(self, **options: object) -> None:
         """Change how the tree is shown: sort, query, folds, scope."""
