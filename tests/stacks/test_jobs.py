@@ -18,7 +18,7 @@ from proctui.errors import (
 )
 from proctui.stacks import kernel, tooling
 from proctui.stacks.profile import hot_functions
-from tests.stacks.stage import as_nobody, cast, condition_of, nobody_environment
+from tests.stacks.stage import cast
 from tests.support import running, wait_for
 
 # responding
@@ -76,51 +76,6 @@ def test_an_rlock_whose_owner_has_ended() -> None:
 
 
 # ordinary users
-
-
-HANGS_CODE = (
-    "import json, sys; from proctui import stacks\n"
-    "print(json.dumps(stacks.find_hangs(int(sys.argv[1]), 0.7)['verdicts']))"
-)
-OWN_PLAYS = {
-    "lock_inversion": ("deadlock-proven",),
-    "fork_with_lock": ("deadlock-proven",),
-    "pipe_full": ("deadlock-proven", "suspected"),
-    "idle_pool": ("idle",),
-    "busy_loop": ("running",),
-    "zombie": ("idle",),
-}
-
-
-def test_an_ordinary_user_gets_verdicts_on_his_own() -> None:
-    prefix = as_nobody()
-    if prefix is None:
-        pytest.skip("needs root, setpriv and a Python for everybody")
-    plays = list(OWN_PLAYS)
-    environ = nobody_environment()
-    with cast(*plays, argv=prefix) as actors:
-
-        def verdicts() -> dict[str, dict[str, Any]]:
-            looks = {
-                play: subprocess.Popen(
-                    [*prefix, "-c", HANGS_CODE, str(actors[play].pid)],
-                    stdout=subprocess.PIPE, env=environ, cwd="/",
-                )
-                for play in plays
-            }  # fmt: skip
-            return {play: json.loads(look.communicate()[0])[0] for play, look in looks.items()}
-
-        def settled() -> dict[str, dict[str, Any]] | None:
-            found = verdicts()
-            fits = all(found[play]["verdict"] in OWN_PLAYS[play] for play in plays)
-            return found if fits else None
-
-        found = wait_for(settled, timeout=120)
-        if found["pipe_full"]["verdict"] == "suspected":
-            assert "descriptors may not be read" in found["pipe_full"]["evidence"][-1]
-        for actor in actors.values():
-            for pid in actor.family():
-                assert condition_of(pid)["tracer"] == 0
 
 
 # pytest-xdist
