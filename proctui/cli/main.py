@@ -31,16 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = _wants_json(arguments)
     try:
         from proctui.cli.quick import quick_stack
-        from proctui.errors import ProctuiError
 
         _prepare_streams()
-        try:
-            quick = quick_stack(arguments, leave=argv is None)
-            status = _run(arguments) if quick is None else quick
-        except SystemExit as leaving:
-            status = leaving.code if isinstance(leaving.code, int) else 0
-        except ProctuiError as error:
-            status = _fail(error, as_json)
+        quick = quick_stack(arguments, leave=argv is None)
+        status = _told(arguments, as_json) if quick is None else quick
         _flush()
         return status
     except KeyboardInterrupt:
@@ -56,6 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):
             report(error, as_json=as_json)
         return _quietly(1)
+
+
+def _told(arguments: list[str], as_json: bool) -> int:
+    """Run one command; an error raised on purpose is told, and is its status."""
+    from proctui.errors import ProctuiError
+
+    try:
+        return _run(arguments)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except ProctuiError as error:
+        return _fail(error, as_json)
 
 
 def _run(arguments: list[str]) -> int:

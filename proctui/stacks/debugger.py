@@ -26,8 +26,8 @@ from proctui.model import Identity, Role
 from proctui.stacks import kernel
 from proctui.stacks.assemble import after_check
 from proctui.stacks.preflight import Preflight
+from proctui.stacks.starting import find_tool
 from proctui.stacks.tasks import python_version
-from proctui.stacks.tooling import find_tool
 from proctui.text import sanitize
 
 __all__ = ["HOW", "attach", "plan", "python_version", "refusal"]

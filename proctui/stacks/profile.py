@@ -15,7 +15,7 @@ from typing import Any
 
 from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, ToolMissing, check_pid
 from proctui.machine.identity import identify
-from proctui.stacks import kernel, pyspy, tooling
+from proctui.stacks import kernel, pyspy, starting, tooling
 from proctui.text import sanitize
 
 __all__ = ["SAMPLES_PER_SECOND", "hot_functions", "profile", "save_speedscope"]
@@ -50,7 +50,7 @@ def profile(pids: int | Iterable[int], seconds: float = 1.0) -> dict[str, Any] |
     py-spy counts whole seconds, so the time is rounded up to at least one.
     """
     wanted = [check_pid(pid) for pid in ([pids] if isinstance(pids, int) else pids)]
-    tool = tooling.find_tool("py-spy")
+    tool = starting.find_tool("py-spy")
     if tool is None:
         raise pyspy.missing()
     whole = max(1, math.ceil(seconds))

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from proctui.errors import AccessDenied, ProctuiError, ToolMissing
-from proctui.stacks.tooling import Outcome, find_tool
+from proctui.stacks.starting import dump_command, find_tool
+from proctui.stacks.tooling import Outcome
 from proctui.text import sanitize
 
 __all__ = ["Dump", "PyThread", "denied", "dump_argv", "missing", "parse", "read_dump"]
@@ -57,21 +58,11 @@ def missing() -> ToolMissing:
 def dump_argv(
     pid: int, *, exact: bool = False, native: bool = False, locals: bool = False
 ) -> list[str]:
-    """The command for one dump; raises :class:`ToolMissing`.
-
-    Without ``exact`` and ``native`` the target is never stopped.
-    """
+    """:func:`dump_command` with the py-spy that is found; raises :class:`ToolMissing`."""
     tool = find_tool("py-spy")
     if tool is None:
         raise missing()
-    argv = [tool, "dump", "--json", "--full-filenames", "--pid", str(pid)]
-    if native:
-        argv.append("--native")
-    elif not exact:
-        argv.append("--nonblocking")
-    if locals:
-        argv.append("--locals")
-    return argv
+    return dump_command(tool, pid, exact=exact, native=native, locals=locals)
 
 
 def parse(out: bytes) -> list[PyThread]:

@@ -16,7 +16,7 @@ from proctui.errors import (
     BadArgument,
     NoSuchProcess,
 )
-from proctui.stacks import kernel, tooling
+from proctui.stacks import kernel, starting
 from proctui.stacks.profile import hot_functions
 from tests.stacks.stage import cast
 from tests.support import running, wait_for
@@ -135,7 +135,7 @@ def test_of_xdist_workers_only_the_hung_one_is_told(tmp_path: Path) -> None:
 
 
 def test_hot_functions_and_speedscope(tmp_path: Path) -> None:
-    if not tooling.find_tool("py-spy"):
+    if not starting.find_tool("py-spy"):
         pytest.skip("py-spy is not installed")
     saved = tmp_path / "profile.json"
     with cast("busy_loop", "shell") as actors:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from proctui.errors import AccessDenied, ToolMissing
-from proctui.stacks import locks, merging, native, pyspy, tooling
+from proctui.stacks import locks, merging, native, pyspy, starting, tooling
 from proctui.stacks.graph import Node, WaitGraph
 from proctui.stacks.kernel import Call, ThreadLook
 from proctui.stacks.tooling import Outcome
@@ -290,11 +290,11 @@ def test_tools_are_found_beside_the_interpreter_first(
         (tmp_path / folder / "tool").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    assert tooling.find_tool("tool") == str(tmp_path / "venv" / "tool")
+    assert starting.find_tool("tool") == str(tmp_path / "venv" / "tool")
     (tmp_path / "venv" / "tool").unlink()
-    assert tooling.find_tool("tool") == str(tmp_path / "path" / "tool")
+    assert starting.find_tool("tool") == str(tmp_path / "path" / "tool")
     (tmp_path / "path" / "tool").chmod(0o644)
-    assert os.geteuid() == 0 or tooling.find_tool("tool") is None
+    assert os.geteuid() == 0 or starting.find_tool("tool") is None
 
 
 # closed sets
