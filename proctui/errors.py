@@ -6,7 +6,11 @@ The kinds and statuses are part of the public contract: a face prints
 
 from __future__ import annotations
 
-from typing import ClassVar, TypedDict
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+    from proctui.model import ErrorBody
 
 __all__ = [
     "AccessDenied",
@@ -26,12 +30,6 @@ __all__ = [
 
 
 _PID_LIMIT = 2**22
-
-
-class ErrorBody(TypedDict):
-    kind: str
-    message: str
-    hint: str | None
 
 
 class ProctuiError(Exception):

@@ -7,11 +7,9 @@ where a Ctrl-C is already caught.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 TYPE_CHECKING = False  # typing's own costs more than all the rest of this import
 if TYPE_CHECKING:
@@ -42,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _quietly(BROKEN_PIPE)
     except Exception as error:  # noqa: BLE001 - the last door: told in one line, kept in a file
+        import contextlib
+
         if isinstance(error.__cause__, KeyboardInterrupt):
             # Before 3.12 one that hits a class being made comes wrapped in a RuntimeError.
             return _interrupted(as_json)
@@ -65,6 +65,8 @@ def _told(arguments: list[str], as_json: bool) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    from importlib import import_module
+
     from proctui.cli.quick_run import read_run
 
     words, command = _split(arguments)
@@ -121,6 +123,7 @@ def _fail(error: ProctuiError, as_json: bool) -> int:
 
 def _interrupted(as_json: bool) -> int:
     """Quiet as a shell's; only who asked for a document gets one. A second Ctrl-C changes nothing."""
+    import contextlib
     import signal
 
     with contextlib.suppress(ValueError):
@@ -141,6 +144,8 @@ def _flush() -> None:
 
 def _quietly(status: int) -> int:
     """Leave with the streams pointing nowhere, so that the interpreter's last flush can't fail."""
+    import contextlib
+
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):

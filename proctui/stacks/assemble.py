@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from typing import Any
-
 from proctui.errors import NoSuchProcess
 from proctui.ident import Identity
 from proctui.machine import identity as identities
@@ -15,6 +12,10 @@ from proctui.stacks.pyspy import Dump, PyThread
 from proctui.stacks.trace import StackTrace
 from proctui.stacks.wording import Wait
 from proctui.units import human_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["after_check", "assemble", "wait_words"]
 
@@ -153,10 +154,11 @@ def wait_words(
     futex = wait.kind == "futex"
     if futex and _wants_gil(wait, python, gil_is_held):
         return catalogue.Meaning("gil", "for the GIL"), "waiting for the GIL"
-    line = None
-    if futex and frames and not catalogue.is_library(frames[0]):
-        line = trace.source_line(pid, frames[0]["file"], frames[0]["line"])
-    means = catalogue.meaning(frames, futex=futex, line=line)
+    means = catalogue.meaning(
+        frames,
+        futex=futex,
+        line=lambda frame: trace.source_line(pid, frame["file"], frame["line"]),
+    )
     if means.idle and wait.kind not in _IDLE_WAITS:
         # A pool's worker that runs a builtin shows the frames of one that waits for work.
         means = catalogue.UNKNOWN
@@ -217,7 +219,7 @@ def after_check(before: Preflight) -> list[str]:
     fix = f"let it go on with: proctui kill {pid} --signal CONT"
     if now is None:
         return []
-    if signal.SIGSTOP in now.pending:
+    if now.stopping:
         return [f"a SIGSTOP is pending for process {pid}, it will stop: {fix}"]
     if state == "T" and before.state != "T":
         return [f"process {pid} is stopped and was not before: {fix}"]

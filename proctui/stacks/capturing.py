@@ -9,7 +9,6 @@ a thread that is blocked writing would see its write cut short.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from proctui.errors import NoSuchProcess, ToolMissing, check_pid
 from proctui.ident import Identity
@@ -17,6 +16,7 @@ from proctui.machine.identity import identify
 from proctui.stacks import pyspy, tooling
 from proctui.stacks.preflight import Preflight, preflight
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from proctui.stacks.starting import Tool
     from proctui.stacks.trace import StackTrace
@@ -151,7 +151,9 @@ def _capture(
             gone = error
 
     def look() -> None:
-        import proctui.stacks.assemble  # noqa: F401 - while the tools run
+        import json  # noqa: F401 - imported while the tools run
+
+        import proctui.stacks.assemble  # noqa: F401
 
         for one in wanted[: tooling.width()]:
             one.look()

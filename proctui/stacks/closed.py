@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from proctui.stacks.capturing import capture_many
-from proctui.stacks.catalogue import innermost_user
 from proctui.stacks.graph import Edge, Node, WaitGraph
 from proctui.stacks.judging import Judgement, thread_sentence
 from proctui.stacks.looking import Observed
+from proctui.stacks.origins import Frame, innermost_user, owner_of
 from proctui.stacks.rlocks import owner_idents
 from proctui.stacks.trace import frame_text
 
@@ -36,18 +37,20 @@ class ClosedSets:
         self._know_rlocks()
         self.members = graph.closed(self._open_to_others())
         self._know_outsiders()
-        # A worker that waits for work in library code alone holds no lock of the program.
+        self._locking = {owner_of(user) for row in self.rows.values() if (user := _wants_lock(row))}
         self.harmless = frozenset(tid for tid in graph.nodes if self._is_harmless(tid))
         self.locked = graph.closed(self._open_to_others(), self.harmless)
         self.edges: list[Edge] = []
 
     def _is_harmless(self, tid: int) -> bool:
+        """A worker that waits for work in another's code alone holds no lock of those who wait."""
         row = self.rows.get(tid)
         if row is None or self.graph.nodes[tid].thread.pid not in self.python:
             return False
         if not any(frame["kind"] == "python" for frame in row["frames"]):
             return True
-        return bool(row.get("idle")) and innermost_user(row["frames"]) is None
+        user = innermost_user(row["frames"])
+        return bool(row.get("idle")) and (user is None or owner_of(user) not in self._locking)
 
     def _know_rlocks(self) -> None:
         """Whoever owns an RLock is its only waker; a Lock may be released by anybody."""
@@ -241,6 +244,11 @@ class ClosedSets:
             self.graph.nodes[one].thread.pid for one in self.members if self._kind(one) == "lock"
         }
         return tuple(edge for edge in node.edges if edge.to_pid in locked) or node.edges
+
+
+def _wants_lock(row: dict[str, Any]) -> Frame | None:
+    """Where the program waits for a lock; ``None`` where it does not."""
+    return innermost_user(row["frames"]) if row.get("lock") else None
 
 
 def _in_test(row: dict[str, object]) -> bool:

@@ -8,14 +8,18 @@ it, and change the very thing we look at.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess
 from proctui.stacks import kernel
 from proctui.text import sanitize
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["Descriptor", "Holders", "all_pids", "descriptor", "epoll_targets", "fdinfo"]
 
@@ -114,6 +118,8 @@ def _others_are_hidden() -> bool:
             lines = [line for line in file if line.split()[4] == "/proc"]
     except (OSError, IndexError):
         return False
+    import re
+
     return bool(lines) and bool(
         re.search(r"hidepid=(?:[1-4]|noaccess|invisible|ptraceable)", lines[-1])
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from proctui.stacks import locks
-from proctui.stacks.catalogue import innermost_user
 from proctui.stacks.graph import Edge, Node, WaitGraph
 from proctui.stacks.looking import Observed
+from proctui.stacks.origins import innermost_user
 from proctui.stacks.trace import frame_text
 
 __all__ = ["Judgement", "judge_alone", "judge_gil", "judge_locks", "thread_sentence"]

@@ -9,13 +9,18 @@ nothing at all (a running thread and a denied one look the same).
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess, NotSupported
 from proctui.machine import stat
 from proctui.machine.stat import PF_KTHREAD
 from proctui.stacks import syscalls
 from proctui.text import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = [
     "Call",
@@ -96,6 +101,15 @@ class Signals(NamedTuple):
     caught: frozenset[int]
     tracer: int
     uid: int
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a SIGSTOP waits to stop it."""
+        if not self.pending:
+            return False
+        import signal  # whose enums take longer to make than a process to be looked at
+
+        return signal.SIGSTOP in self.pending
 
 
 def _read(path: str, size: int = 4096) -> bytes:

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from proctui.stacks import kernel
 from proctui.stacks.kernel import ThreadLook
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = [
     "Mapping",

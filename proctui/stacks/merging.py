@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from proctui.stacks.catalogue import innermost_user, is_library
+from proctui.stacks.origins import innermost_user, owner_of
 from proctui.stacks.trace import frame_text, source_line
 
 __all__ = ["compare", "fold_frames", "merge", "merged_text"]
@@ -62,10 +62,14 @@ def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
 
 
 def fold_frames(frames: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The frames with each run of library frames as one: ``{"text", "library", "frames"}``."""
+    """The frames with each run of library frames as one: ``{"text", "library", "frames"}``.
+
+    Of a program that is installed as a package, that package is no library.
+    """
     rows: list[dict[str, Any]] = []
+    user = innermost_user(frames)
     for frame in frames:
-        library = is_library(frame)
+        library = user is None or owner_of(frame) != owner_of(user)
         if library and rows and rows[-1]["library"]:
             rows[-1]["frames"].append(frame)
             rows[-1]["text"] = (

@@ -6,24 +6,25 @@ over argv), so argv is read again for every label.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from proctui.text import sanitize
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from proctui.model import ProcInfo
 
 __all__ = ["label", "label_of", "label_of_pid", "read_argv", "read_environ"]
 
-_XDIST = re.compile(r"^\[pytest-xdist running\]\s*(?P<test>.*)$")
-_XDIST_IDLE = re.compile(r"^\[pytest-xdist idle\]")
+_XDIST = "[pytest-xdist running]"
+_XDIST_IDLE = "[pytest-xdist idle]"
 _ROLES = (
     ("multiprocessing.resource_tracker", "resource tracker"),
     ("multiprocessing.forkserver", "fork server"),
     ("multiprocessing.spawn", "spawned worker"),
 )
+_TITLED = ("gunicorn", "celery", "celeryd", "postgres", "nginx", "ray", "uvicorn")
+"""They write over their title what each of their processes does: ``nginx: worker process``."""
 _WANTED = (
     "RANK", "LOCAL_RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID",
     "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "DASK_WORKER_NAME", "CELERY_WORKER_NAME",
@@ -52,10 +53,10 @@ def label_of(argv: Sequence[str], environ: Mapping[str, str]) -> str | None:
 
 def _of_title(argv: Sequence[str]) -> str | None:
     joined = " ".join(argv).strip()
-    running = _XDIST.match(joined)
-    if running:
-        return f"pytest worker, running {running['test']}" if running["test"] else "pytest worker"
-    if _XDIST_IDLE.match(joined):
+    if joined.startswith(_XDIST):
+        test = joined.removeprefix(_XDIST).strip()
+        return f"pytest worker, running {test}" if test else "pytest worker"
+    if joined.startswith(_XDIST_IDLE):
         return "pytest worker, idle"
     for word, role in _ROLES:
         if f"from {word} import" in joined:
@@ -66,8 +67,10 @@ def _of_title(argv: Sequence[str]) -> str | None:
         word in ("pytest", "py.test") or word.endswith(("/pytest", "/py.test")) for word in argv[:3]
     ):
         return "pytest"
-    match = re.match(r"^(gunicorn|celeryd?|postgres|nginx|ray|uvicorn)\b:+\s*(.+)$", joined)
-    return f"{match[1]} {match[2].strip()}" if match else None
+    program, colon, title = joined.partition(":")
+    if colon and program in _TITLED and (title := title.lstrip(":").strip()):
+        return f"{program} {title}"
+    return None
 
 
 def _is_execnet(argv: Sequence[str]) -> bool:

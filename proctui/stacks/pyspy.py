@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 from proctui.errors import AccessDenied, ProctuiError, ToolMissing
 from proctui.stacks.starting import dump_command, find_tool
 from proctui.stacks.tooling import Outcome
 from proctui.text import sanitize
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["Dump", "PyThread", "denied", "dump_argv", "missing", "parse", "read_dump"]
 

@@ -13,9 +13,14 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from proctui.stacks.starting import Tool, find_tool, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["Outcome", "end", "end_all", "find_tool", "run_many", "run_tool", "width"]
 

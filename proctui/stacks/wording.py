@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from proctui.stacks import kernel
 from proctui.stacks.descriptors import Descriptor
 from proctui.stacks.kernel import ThreadLook
 from proctui.units import human_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["Wait", "at_most", "in_kernel", "int32", "sleeping", "timespec"]
 

@@ -1,4 +1,4 @@
-"""Pure parts: merging, comparing, locks by source, native parsers, the graph's closed sets, tools."""
+"""Pure parts: merging, comparing, locks by source, native parsers, the graph's closed sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ from typing import Any
 import pytest
 
 from proctui.errors import AccessDenied, ToolMissing
-from proctui.stacks import locks, merging, native, pyspy, starting, tooling
+from proctui.stacks import locks, merging, native, pyspy
 from proctui.stacks.graph import Node, WaitGraph
 from proctui.stacks.kernel import Call, ThreadLook
 from proctui.stacks.tooling import Outcome
 from proctui.stacks.trace import StackTrace, source_line
 from proctui.stacks.wording import Wait
 from proctui.stacks.world import World
-from tests.support import alive, python, running, wait_for
+from tests.support import python, running, wait_for
 
 
 def frame(function: str, file: str = "/srv/app.py", line: int = 1, **more: Any) -> dict[str, Any]:
@@ -242,59 +241,6 @@ def test_hints_fit_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     if owner:
         monkeypatch.setattr("proctui.stacks.remote.yama", lambda: 1)
         assert "Yama lets only ancestors" in pyspy.denied(os.getpid()).message
-
-
-# tools
-
-
-def test_tools_run_a_few_at_once_and_tell_as_they_end() -> None:
-    came: list[tuple[object, int | None, bytes]] = []
-    jobs = [(i, [sys.executable, "-I", "-c", f"print({i})"]) for i in range(5)]
-    tooling.run_many(jobs, lambda key, out: came.append((key, out.status, out.out)), timeout=120)
-    assert sorted(came, key=str) == [(i, 0, f"{i}\n".encode()) for i in range(5)]
-
-
-def test_a_tool_that_is_not_there_is_status_127() -> None:
-    assert tooling.run_tool(["/nowhere/x"], 1).status == 127
-
-
-def test_a_tool_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    argv = ["sh", "-c", f"sleep 99 & echo $! > {pid_file}; wait"]
-    began = time.monotonic()
-    found = tooling.run_tool(argv, 0.5)
-    assert found.status is None and time.monotonic() - began < 60
-    wait_for(lambda: not alive(int(pid_file.read_text())))
-
-
-def test_an_interrupt_ends_what_still_runs(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    jobs = [("slow", ["sh", "-c", f"echo $$ > {pid_file}; exec sleep 99"]), ("quick", ["true"])]
-
-    def done(key: object, outcome: Outcome) -> None:
-        wait_for(pid_file.exists)
-        wait_for(lambda: pid_file.read_text().strip())
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        tooling.run_many(jobs, done, timeout=120, at_once=2)
-    wait_for(lambda: not alive(int(pid_file.read_text())))
-
-
-def test_tools_are_found_beside_the_interpreter_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for folder in ("venv", "path"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
-        (tmp_path / folder / "tool").chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    assert starting.find_tool("tool") == str(tmp_path / "venv" / "tool")
-    (tmp_path / "venv" / "tool").unlink()
-    assert starting.find_tool("tool") == str(tmp_path / "path" / "tool")
-    (tmp_path / "path" / "tool").chmod(0o644)
-    assert os.geteuid() == 0 or starting.find_tool("tool") is None
 
 
 # closed sets

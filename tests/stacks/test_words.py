@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proctui.stacks import calls, catalogue, kernel, syscalls
+from proctui.stacks import calls, catalogue, kernel, origins, syscalls
 from proctui.stacks.kernel import Call, ThreadLook
 from proctui.stacks.names import label_of, label_of_pid
 from proctui.stacks.waits import describe
@@ -210,7 +210,7 @@ def test_meaning_of_leaves(rows: list[tuple[str, str]], kind: str, idle: bool, l
 def test_a_futex_below_the_programs_own_line_is_told_by_the_line(
     line: str | None, kind: str
 ) -> None:
-    assert catalogue.meaning(frames(("f", "/a.py")), futex=True, line=line).kind == kind
+    assert catalogue.meaning(frames(("f", "/a.py")), futex=True, line=lambda _: line).kind == kind
 
 
 def test_without_a_futex_the_programs_own_line_is_not_judged() -> None:
@@ -221,12 +221,12 @@ def test_innermost_user_frame_and_short_files() -> None:
     rows = frames(
         ("get", LIB + "queue.py"), ("work", "/srv/app/jobs.py"), ("run", LIB + "threading.py")
     )
-    user = catalogue.innermost_user(rows)
+    user = origins.innermost_user(rows)
     assert user is not None and user["function"] == "work"
-    assert catalogue.short_file("/usr/lib/python3.11/site-packages/pkg/mod.py") == "pkg/mod.py"
-    assert catalogue.short_file("/usr/lib/python3.11/queue.py") == "queue.py"
-    assert catalogue.short_file("/srv/app/jobs.py") == "app/jobs.py"
-    assert catalogue.innermost_user(frames(("get", LIB + "queue.py"))) is None
+    assert origins.short_file("/usr/lib/python3.11/site-packages/pkg/mod.py") == "pkg/mod.py"
+    assert origins.short_file("/usr/lib/python3.11/queue.py") == "queue.py"
+    assert origins.short_file("/srv/app/jobs.py") == "app/jobs.py"
+    assert origins.innermost_user(frames(("get", LIB + "queue.py"))) is None
 
 
 # names
