@@ -149,7 +149,7 @@ def wait_words(
     """What a thread waits for: Python's word for a futex, the kernel's for everything else."""
     if wait.kind == "running":
         return catalogue.UNKNOWN, None if python is None or python.active else wait.words
-    if python is None:
+    if python is None or wait.kind in ("stopped", "frozen"):
         return catalogue.UNKNOWN, wait.words
     futex = wait.kind == "futex"
     if futex and _wants_gil(wait, python, gil_is_held):

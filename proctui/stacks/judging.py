@@ -162,6 +162,9 @@ def judge_alone(one: Observed, graph: WaitGraph) -> Judgement:
         return Judgement(
             "waiting", [f"has ended; its parent {one.last.ppid} has not yet reaped it"]
         )
+    main = graph.nodes.get(one.pid)
+    if main is not None and main.wait.kind == "frozen":
+        return Judgement("waiting", [f"{main.wait.words}; thawing it lets it go on"])
     rows = one.rows
     running = [t for t in one.last.threads if t.state == "R"]
     if one.usage >= BUSY_PERCENT or running:

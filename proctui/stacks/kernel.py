@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 SIGNAL_LAST = 64
+FREEZERS = frozenset({"do_freezer_trap", "get_signal", "__refrigerator"})
+"""Where a thread sleeps whose control group is frozen (cgroups(7), the second version and the first)."""
 
 
 _NEEDS_WCHAN = frozenset({"open", "openat", "openat2", "fcntl", "clone", "clone3"})
@@ -201,10 +203,19 @@ def look(pid: int, *, gated: bool = True) -> ProcessLook:
             threads.append(look_thread(pid, tid, gated=gated and not head.kernel))
         except NoSuchProcess:
             continue
+    threads = _frozen(threads)
     # A 32-bit program's addresses lie below 4 GiB: only then its executable is asked.
     low = any(thread.call is not None and thread.low for thread in threads)
     compat = low and word_size(pid) == 4
     return head._replace(threads=tuple(threads), compat=compat)
+
+
+def _frozen(threads: list[ThreadLook]) -> list[ThreadLook]:
+    """A frozen thread shows the system call that it was taken out of: only its wchan tells."""
+    first = next((one for one in threads if one.state not in "ZX" and one.call is not None), None)
+    if first is None or (first.wchan or wchan_of(first.pid, first.tid)) not in FREEZERS:
+        return threads
+    return [one._replace(wchan=wchan_of(one.pid, one.tid)) for one in threads]
 
 
 def available() -> bool:
@@ -264,12 +275,18 @@ def signals_of(pid: int) -> Signals | None:
 
 
 def switches(pid: int, tid: int) -> int | None:
-    """Context switches of a thread so far: unchanged means that it did not run in between."""
+    """Context switches of a thread so far: unchanged means that it did not run in between.
+
+    They are counted when it gives up the CPU, so one that runs now has no
+    count: ``None``, as where it can't be read.
+    """
     raw, _ = _try(f"/proc/{pid}/task/{tid}/status")
     if raw is None:
         return None
     total = 0
     for line in raw.splitlines():
+        if line.startswith(b"State:") and b"R" in line[6:9]:
+            return None
         if line.startswith((b"voluntary_ctxt_switches:", b"nonvoluntary_ctxt_switches:")):
             total += int(line.rsplit(b":", 1)[1])
     return total

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from proctui.stacks import kernel
+from proctui.stacks import kernel, namespaces
 from proctui.stacks.kernel import ThreadLook
 
 TYPE_CHECKING = False
@@ -95,7 +95,7 @@ def mutex_owner(pid: int, address: int, tids: Iterable[int]) -> int | None:
     word, count, owner, users, kind = _MUTEX.unpack(raw)
     if word != _CONTENDED or not 1 <= users < 1 << 20 or kind & ~_MUTEX_KINDS or count > 1 << 20:
         return None
-    return owner if owner in set(tids) else None
+    return namespaces.thread_of(pid, owner, tids)
 
 
 def owner_of_wait(thread: ThreadLook, tids: Iterable[int]) -> int | None:
@@ -118,10 +118,13 @@ def joined_thread(thread: ThreadLook, tids: Iterable[int]) -> int | None:
     call = thread.call
     if call is None or len(call.args) < 3 or call.args[1] & 0xFF != FUTEX_WAIT_BITSET:
         return None
-    return call.args[2] if call.args[2] in set(tids) - {thread.tid} else None
+    joined = namespaces.thread_of(thread.pid, call.args[2], tids)
+    return joined if joined != thread.tid else None
 
 
-def pi_owner(pid: int, address: int) -> int | None:
+def pi_owner(pid: int, address: int, tids: Iterable[int]) -> int | None:
     """The owner of a priority-inheriting mutex stands in the futex word itself (futex(2))."""
     raw = kernel.read_memory(pid, address, 4)
-    return int.from_bytes(raw, "little") & FUTEX_TID_MASK or None if raw is not None else None
+    if raw is None:
+        return None
+    return namespaces.thread_of(pid, int.from_bytes(raw, "little") & FUTEX_TID_MASK, tids)

@@ -60,6 +60,7 @@ class WakerFinder:
                 self.outside.append(f"{child} has ended")
             else:
                 self.processes[child] = f"waits for the exit of {child}"
+                self.others = "may end it"
             return
         children = self.world.children.get(pid, ())
         for one in children:
@@ -130,13 +131,14 @@ class WakerFinder:
             and not where.path.startswith("/dev/zero")
         ):
             self.doubts.append("another process opens the shared memory of the futex")
-        self.doubts += self.world.holders.blind()
+        if where.path.startswith("/SYSV"):
+            self.doubts.append("another process attaches the shared memory of the futex")
+        self.doubts += self.world.blind()
 
     def _pi_mutex(self) -> None:
-        owner = memory.pi_owner(self.thread.pid, self.wait.target or 0)
-        if owner in {t.tid for t in self.world.threads(self.thread.pid)}:
-            self.owner = owner
-        else:
+        tids = [t.tid for t in self.world.threads(self.thread.pid)]
+        self.owner = memory.pi_owner(self.thread.pid, self.wait.target or 0, tids)
+        if self.owner is None:
             self.outside.append("the owner of the mutex can't be read")
 
     def _file_lock(self) -> None:
@@ -155,13 +157,13 @@ class WakerFinder:
             if pid != self.thread.pid:
                 self.processes[pid] = f"waits for a file lock of {pid} on {wanted.path}"
         self.others = "may have the file locked"
-        self.doubts += self.world.holders.blind()
+        self.doubts += self.world.blind()
 
     # descriptors
 
     def _each(self, *, reading: bool, writing: bool) -> None:
-        if not self.wait.fds and self.wait.kind != "poll":
-            self.outside.append("its descriptor may not be read")
+        if self.wait.unseen or not (self.wait.fds or self.wait.kind == "poll"):
+            self.outside.append("a descriptor that can't be looked at")
         for one in self.wait.fds:
             self._descriptor(one, reading, writing)
 
@@ -176,12 +178,12 @@ class WakerFinder:
         elif kind == "pidfd":
             self._pidfd(one)
         elif kind == "eventpoll":
-            for fd in descriptors.epoll_targets(one.pid, one.fd):
-                inner = descriptors.descriptor(one.pid, fd)
-                if inner is None or inner.kind == "eventpoll":
-                    self.outside.append("an epoll inside an epoll")
-                else:
-                    self._descriptor(inner, True, True)
+            inner = descriptors.epoll_targets(one.pid, one.fd)
+            if inner is None or any(each.kind == "eventpoll" for each in inner):
+                self.outside.append("an epoll inside an epoll")
+                return
+            for each in inner:
+                self._descriptor(each, True, True)
         elif kind == "tty":
             self.outside.append(f"someone at the terminal {one.path}")
         else:
@@ -202,7 +204,7 @@ class WakerFinder:
             )
         if not found:
             self.outside.append(f"who holds the other end of {one.target} was not found")
-        self.doubts += holders.blind()
+        self.doubts += self.world.blind(one.target)
         if one.kind == "fifo":
             self.doubts.append(f"another process opens the FIFO {one.path}")
 
@@ -233,7 +235,7 @@ class WakerFinder:
             self.processes.setdefault(
                 pid, f"{verb} a {end.kind} socket whose other end {pid} holds ({name})"
             )
-        self.doubts += self.world.holders.blind()
+        self.doubts += self.world.blind(f"socket:[{end.peer}]")
 
     def _eventfd(self, one: Descriptor) -> None:
         number = descriptors.fdinfo_field(one.pid, one.fd, "eventfd-id")
@@ -242,7 +244,8 @@ class WakerFinder:
             return
         for pid in self.world.holders.holders(f"eventfd:[{number}]"):
             self.processes.setdefault(pid, f"waits for an eventfd that {pid} holds")
-        self.doubts += self.world.holders.blind()
+        self.doubts += self.world.blind(f"eventfd:[{number}]")
+        self.doubts.append("the kernel signals the eventfd (asynchronous I/O, a device)")
 
     def _pidfd(self, one: Descriptor) -> None:
         named = descriptors.fdinfo_field(one.pid, one.fd, "Pid")

@@ -23,9 +23,10 @@ class Wait(NamedTuple):
 
     ``kind``: running, exit, read, write, receive, send, accept, connect,
     futex, pi-mutex, poll, sleep, signal, file-lock, vfork, fifo-open,
-    stopped, zombie, disk or unknown.  ``timed``: the kernel ends it by
-    itself after a time.  ``fds`` are what it watches, ``target`` a child's
-    pid, a process group (negative) or a futex address, -1 for any child.
+    stopped, frozen, zombie, disk or unknown.  ``timed``: the kernel ends it by
+    itself after a time.  ``fds`` are what it watches, ``unseen`` tells that
+    there is more that can't be looked at.  ``target`` is a child's pid or a
+    futex address, -1 for any child.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Wait(NamedTuple):
     fds: tuple[Descriptor, ...] = ()
     target: int | None = None
     seconds: float | None = None
+    unseen: bool = False
 
 
 def in_kernel(thread: ThreadLook) -> str:
