@@ -12,11 +12,12 @@ from typing import Any
 
 from proctui.stacks.graph import Node, WaitGraph
 
-__all__ = ["Alarm"]
+__all__ = ["Alarm", "stuck_in_test"]
 
 _LIVES_ON = ("event", "condition", "barrier")
+"""A main thread waits for these while it lives for its daemon threads, until a signal comes."""
 _LISTENS = ("exit", "vfork", "read", "receive", "poll")
-"""Kinds of wait that are as good or bad as what is at their other end."""
+"""Waits that are as good or bad as what is at their other end."""
 
 
 class Alarm:
@@ -57,13 +58,14 @@ class Alarm:
             return True if node.owner is not None else None
         if main and row["waits_for"] == "asyncio":
             return True
-        if row.get("idle"):
+        if main and stuck_in_test(row):
+            return True
+        if row.get("idle") or (main and row["waits_for"] in _LIVES_ON):
             return False
-        if main and row["waits_for"] in _LIVES_ON:
-            # The idiom of a main thread that lives for its daemon threads until a signal comes.
-            return _in_test(row)
         return None if self._listens(node) else True
 
 
-def _in_test(row: Mapping[str, Any]) -> bool:
-    return any("/_pytest/" in (frame["file"] or "") for frame in row["frames"])
+def stuck_in_test(row: Mapping[str, Any]) -> bool:
+    """Whether a main thread waits, inside a test, for what elsewhere it would rest for."""
+    in_test = any("/_pytest/" in (frame["file"] or "") for frame in row["frames"])
+    return in_test and row["waits_for"] in (*_LIVES_ON, "queue-get")

@@ -71,10 +71,11 @@ def _still(identity: Identity) -> bool:
 def _threads(
     before: Preflight, look: kernel.ProcessLook | None, dump: Dump
 ) -> list[dict[str, Any]]:
-    by_tid: dict[int, PyThread] = {one.tid: one for one in dump.threads if one.tid is not None}
-    held = any(one.holds_gil for one in dump.threads)
-    rows: list[dict[str, Any]] = []
     tids = {thread.tid for thread in look.threads} if look else set()
+    found = [_placed(before.pid, one, tids) for one in dump.threads]
+    by_tid: dict[int, PyThread] = {one.tid: one for one in found if one.tid is not None}
+    held = any(one.holds_gil for one in found)
+    rows: list[dict[str, Any]] = []
     for thread in look.threads if look else ():
         python = by_tid.pop(thread.tid, None)
         wait = interpret(thread, compat=look.compat if look else False)
@@ -88,10 +89,15 @@ def _threads(
             row.update(wait=f"waiting for thread {joined} to end{_limit(wait)}", waits_for="join")
         rows.append(row)
     # Without /proc, or for a thread that ended between the two looks, there are only frames.
-    for one in dump.threads:
-        if look is None or (one.tid is None and not by_tid):
-            rows.append(_python_only(one))
+    rows += [_python_only(one) for one in found if look is None or one.tid is None]
     return sorted(rows, key=lambda row: (row["tid"] != before.pid, row["tid"]))
+
+
+def _placed(pid: int, one: PyThread, tids: set[int]) -> PyThread:
+    """With its thread's id, which Python keeps since 3.11 only: without it py-spy can't ask the kernel."""
+    if one.tid is not None or not tids:
+        return one
+    return one._replace(tid=memory.thread_of_ident(pid, one.ident, tids), active=False)
 
 
 def _row(

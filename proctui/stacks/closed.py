@@ -19,8 +19,10 @@ __all__ = ["ClosedSets"]
 _FATAL = frozenset({4, 5, 6, 7, 8, 11})
 """ILL TRAP ABRT BUS FPE SEGV: faulthandler catches them, nobody sends them to wake a sleeper."""
 _TIMERS = frozenset({14, 26, 27})
+_NEVER_WAKE = frozenset({28, 32, 33, 34})
+"""WINCH, which whoever imports readline catches, and those that the C library keeps for itself."""
 _SIGINT = 2
-_WAITS_FOR_SIGNAL = ("event", "condition", "asyncio", "selector", "queue-get", "server")
+_WAITS_FOR_SIGNAL = ("event", "condition", "asyncio", "selector", "poll", "queue-get", "server")
 _MOST_STRANGERS = 32
 _RLOCK_SECONDS = 2.0
 """Of our own CPU time, for all the searches of one look."""
@@ -108,7 +110,7 @@ class ClosedSets:
         signals = self.graph.world.signals(pid)
         if signals is None:
             return True
-        caught = signals.caught - _FATAL - _TIMERS
+        caught = signals.caught - _FATAL - _TIMERS - _NEVER_WAKE
         if pid in self.python:
             # Python's own handler of SIGINT stands in every program; others are set on purpose.
             row = self.rows.get(tid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from proctui.stacks import locks
+from proctui.stacks.alarm import stuck_in_test
 from proctui.stacks.graph import Edge, Node, WaitGraph
 from proctui.stacks.looking import Observed
 from proctui.stacks.origins import innermost_user
@@ -78,7 +79,12 @@ def judge_locks(
     judged by closed sets alone: their sources say nothing about each other.
     """
     rows = one.rows
-    waiting = [row for row in rows.values() if row.get("lock") and _is_private(one, row, graph)]
+    waiting = [
+        row
+        for row in rows.values()
+        if (row.get("lock") or (row["tid"] == one.pid and stuck_in_test(row)))
+        and _is_private(one, row, graph)
+    ]
     if not waiting or not one.python:
         return None
     tids = {row["tid"] for row in waiting}
@@ -92,10 +98,10 @@ def judge_locks(
     if not unexplained:
         return None
     evidence = [thread_sentence(row, None) for row in unexplained[:6]]
-    evidence.append(f"no thread of the process that could release it ran in {one.seconds:.1f} s")
-    helpers = [row for row in rows.values() if row["tid"] in harmless]
-    unless = [f'{row["tid"]} "{row["name"]}" releases it' for row in helpers[:3]]
-    return Judgement("suspected", evidence, None, unless or ["a signal handler releases it"])
+    evidence.append(f"no thread of the process that could wake it ran in {one.seconds:.1f} s")
+    helpers = [row for row in rows.values() if row["tid"] in harmless and row not in unexplained]
+    unless = [f'{row["tid"]} "{row["name"]}" wakes it' for row in helpers[:3]]
+    return Judgement("suspected", evidence, None, unless or ["a signal handler wakes it"])
 
 
 def _is_private(one: Observed, row: dict[str, Any], graph: WaitGraph) -> bool:

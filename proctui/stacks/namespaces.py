@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-__all__ = ["child_of", "is_initial", "thread_of"]
+__all__ = ["child_of", "inner_ids", "is_initial", "thread_of"]
 
 _INITIAL = 0xEFFFFFFC
 """The inode of the machine's first pid namespace (PROC_PID_INIT_INO)."""
@@ -34,15 +34,17 @@ def child_of(pid: int, inner: int) -> int | None:
     )
 
 
+def inner_ids(pid: int, tids: Iterable[int]) -> dict[int, int]:
+    """The threads ``tids`` of process ``pid`` by the numbers they have there."""
+    if len(_ids(f"/proc/{pid}/status")) <= 1:
+        return {tid: tid for tid in tids}
+    found = {tid: _ids(f"/proc/{pid}/task/{tid}/status")[-1:] for tid in tids}
+    return {ids[0]: tid for tid, ids in found.items() if ids}
+
+
 def thread_of(pid: int, inner: int, tids: Iterable[int]) -> int | None:
     """Which of the threads ``tids`` of process ``pid`` has the number ``inner`` there."""
-    ids = _ids(f"/proc/{pid}/status")
-    if len(ids) <= 1:
-        return inner if inner in set(tids) else None
-    for tid in tids:
-        if _ids(f"/proc/{pid}/task/{tid}/status")[-1:] == [inner]:
-            return tid
-    return None
+    return inner_ids(pid, tids).get(inner)
 
 
 def _ids(path: str) -> list[int]:

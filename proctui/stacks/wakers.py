@@ -205,7 +205,10 @@ class WakerFinder:
         if not found:
             self.outside.append(f"who holds the other end of {one.target} was not found")
         self.doubts += self.world.blind(one.target)
-        if one.kind == "fifo":
+        if one.kind == "fifo" and set(self.processes) == {self.thread.pid} and reading:
+            # Opened for both, as daemons do that wait for whoever has something to say.
+            self.outside.append(f"whoever opens the FIFO {one.path}")
+        elif one.kind == "fifo":
             self.doubts.append(f"another process opens the FIFO {one.path}")
 
     def _pipe_words(

@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ def cast(*names: str, argv: Sequence[str] = (sys.executable,)) -> Iterator[dict[
     """Start these plays; each has said that it is ready."""
     with contextlib.ExitStack() as stack:
         actors: dict[str, Actor] = {}
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        os.chmod(folder, 0o777)
         for name in names:
             stdin: int = subprocess.DEVNULL
             terminal = None
@@ -89,6 +92,7 @@ def cast(*names: str, argv: Sequence[str] = (sys.executable,)) -> Iterator[dict[
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
+                    env={**os.environ, "TMPDIR": folder},
                 )
             )
             assert child.stdout is not None

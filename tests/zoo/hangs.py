@@ -305,6 +305,14 @@ def socket_protocol() -> None:
     say(f"received {mine.recv(1).decode()}")
 
 
+def queue_in_a_queue() -> None:
+    """Puts an item while it holds the queue's own lock, as a finaliser does that runs inside a put."""
+    jobs: queue.Queue[int] = queue.Queue()
+    with jobs.mutex:
+        threading.Timer(0.1, ready).start()
+        jobs.put(1)
+
+
 def join_a_getter() -> None:
     """Forgot the sentinel: joins a thread that waits for an item nobody will put."""
     jobs: queue.Queue[int] = queue.Queue()

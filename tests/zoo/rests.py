@@ -16,6 +16,7 @@ import socket
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -221,6 +222,42 @@ def rlock_chain() -> None:
     taken.wait()
     ready()
     lock.acquire()
+
+
+def service() -> None:
+    """Rests until a signal ends it, beside a helper that waits for its word: closed, but no hang."""
+    subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    ready()
+    threading.Event().wait()
+
+
+def launcher() -> None:
+    """Waits for the exit of a program that rests until a signal ends it."""
+    code = "import threading; threading.Event().wait()"
+    child = subprocess.Popen([sys.executable, "-I", "-c", code])
+    ready()
+    child.wait()
+
+
+def ends_what_hangs() -> None:
+    """Its child is deadlocked, but a timer of its own will end that one."""
+    code = "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()"
+    child = subprocess.Popen([sys.executable, "-I", "-c", code])
+    timer = threading.Timer(FOREVER, child.kill)
+    timer.daemon = True
+    timer.start()
+    ready()
+    child.wait()
+
+
+def fifo_daemon() -> None:
+    """Holds both ends of a FIFO, as daemons do, and waits for whoever opens it to say something."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path)
+        fifo = os.open(path, os.O_RDWR)
+        ready()
+        os.read(fifo, 1)
 
 
 def sleeper() -> None:
