@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["after_check", "assemble", "wait_words"]
 
-_IDLE_WAITS = frozenset({"futex", "read", "receive", "poll", "accept", "unknown"})
+_IDLE_WAITS = frozenset({"futex", "read", "receive", "poll", "accept", "restarted", "unknown"})
 GIL_INTERVAL = 0.0051
 """A thread that wants the GIL sleeps at most the switch interval, 5 ms (sys.setswitchinterval)."""
 
@@ -170,7 +170,7 @@ def wait_words(
         means = catalogue.UNKNOWN
     if not means.words:
         return means, wait.words
-    if futex:
+    if futex or wait.kind == "restarted":
         return means, f"waiting {means.words}{_limit(wait)}"
     if wait.kind == "unknown":
         return means, f"waiting {means.words}"

@@ -122,7 +122,7 @@ def _clock_nanosleep(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
 
 def _restart(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     # Only sleeps and waits with a time limit are restarted this way (restart_syscall(2)).
-    return Wait("sleep", "in a timed wait that was interrupted and resumed", timed=True)
+    return Wait("restarted", "in a timed wait that was interrupted and resumed", timed=True)
 
 
 def _wait4(thread: ThreadLook, args: tuple[int, ...]) -> Wait:

@@ -6,7 +6,9 @@ hundred workers mostly stands in a handful of places.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from proctui.stacks.origins import innermost_user, owner_of
@@ -31,6 +33,7 @@ def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
     and ``source``, the line where the file is readable.
     """
     groups: dict[tuple[object, ...], dict[str, Any]] = {}
+    waits: dict[int, list[str]] = {}
     for trace in traces:
         for thread in trace["threads"]:
             group = groups.get(_key(thread))
@@ -52,13 +55,27 @@ def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
                     if where
                     else None,
                 }
+            waits.setdefault(id(group), []).append(thread["wait"] or "")
             group["count"] += 1
             if trace["pid"] not in group["processes"]:
                 group["processes"].append(trace["pid"])
             group["threads"].append(
                 {"pid": trace["pid"], "tid": thread["tid"], "name": thread["name"]}
             )
+    for group in groups.values():
+        group["wait"] = _common(waits[id(group)]) or None
     return sorted(groups.values(), key=lambda group: -group["count"])
+
+
+def _common(waits: Sequence[str]) -> str:
+    """What all of them wait for: without the clauses, else the numbers, in which they differ."""
+    shared = _shared_clauses(waits)
+    return shared or _shared_clauses([re.sub(r"[0-9]+", "…", wait) for wait in waits])
+
+
+def _shared_clauses(waits: Sequence[str]) -> str:
+    clauses = zip(*(wait.split(", ") for wait in waits), strict=False)
+    return ", ".join(same[0] for same in takewhile(lambda each: len(set(each)) == 1, clauses))
 
 
 def fold_frames(frames: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -89,7 +106,9 @@ def merged_text(groups: Sequence[Mapping[str, Any]]) -> str:
             f"{threads} thread{'s' * (threads > 1)} in {processes} process{'es' * (processes > 1)}"
         )
         pids = ", ".join(map(str, group["processes"][:6])) + (" …" if processes > 6 else "")
-        lines.append(f"{many} ({pids}): {group['wait'] or 'running'}")
+        gil = ", holding the GIL" if group["holds_gil"] else ""
+        lines.append(f"{many} ({pids}): {group['where'] or '?'}{gil}")
+        lines.append(f"    {group['wait'] or 'running'}")
         if group["source"]:
             lines.append(f"    │ {group['source'].strip()}")
         lines += [f"    {row['text']}" for row in group["folded"]]

@@ -89,7 +89,7 @@ def innermost_user(frames: Sequence[Frame]) -> Frame | None:
         if not owner:
             return frame
         if package is None and module_of(frame.get("file") or "")[0] == PACKAGE:
-            package = None if is_plumbing(frame) else frame
+            package = frame
     return package
 
 

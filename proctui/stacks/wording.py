@@ -23,7 +23,7 @@ class Wait(NamedTuple):
 
     ``kind``: running, exit, read, write, receive, send, accept, connect,
     futex, pi-mutex, poll, sleep, signal, file-lock, vfork, fifo-open,
-    stopped, frozen, zombie, disk or unknown.  ``timed``: the kernel ends it by
+    stopped, frozen, restarted (some timed wait), zombie, disk or unknown.  ``timed``: the kernel ends it by
     itself after a time.  ``fds`` are what it watches, ``unseen`` tells that
     there is more that can't be looked at.  ``target`` is a child's pid or a
     futex address, -1 for any child.
@@ -66,4 +66,7 @@ def at_most(timed: bool, seconds: float | None) -> str:
 
 def sleeping(seconds: float | None) -> str:
     """A sleep with what is left of it."""
-    return "sleeping" if seconds is None else f"sleeping, at most {human_seconds(seconds)} more"
+    if seconds is None:
+        return "sleeping"
+    more = f"at most {human_seconds(seconds)} more" if seconds >= 0.05 else "about to wake"
+    return f"sleeping, {more}"

@@ -52,7 +52,40 @@ def test_identical_stacks_fold_into_one() -> None:
     assert [group["count"] for group in groups] == [14, 1]
     assert groups[0]["processes"] == [1, 2]
     assert groups[0]["where"] == "work (srv/app.py:1)"
-    assert merging.merged_text(groups).startswith("14 threads in 2 processes (1, 2): sleeping")
+    title, wait, *_ = merging.merged_text(groups).splitlines()
+    assert title == "14 threads in 2 processes (1, 2): work (srv/app.py:1)"
+    assert wait.strip() == "sleeping"
+
+
+@pytest.mark.parametrize(
+    ("waits", "common"),
+    [
+        (["sleeping, at most 0.2s more", "sleeping, at most 3m20s more"], "sleeping"),
+        (["sleeping, about to wake", "sleeping, at most 4s more"], "sleeping"),
+        (["writing to pipe:[7], which is full", "writing to pipe:[81], which is full"], "writing to pipe:[…], which is full"),
+        (["waiting for a lock", "waiting for a lock"], "waiting for a lock"),
+        ([None, None], None),
+    ],
+)  # fmt: skip
+def test_a_group_waits_for_what_all_of_it_waits_for(
+    waits: list[str | None], common: str | None
+) -> None:
+    traces = [trace(pid, thread(pid, frame("f"), wait=wait)) for pid, wait in enumerate(waits)]
+    (group,) = merging.merge(traces)
+    assert group["wait"] == common
+
+
+def test_of_a_program_installed_as_a_package_its_own_frames_stand_out() -> None:
+    site = "/venv/lib/python3.11/site-packages/"
+    frames = [
+        frame("Condition.wait", "/usr/lib/python3.11/threading.py"),
+        frame("take", site + "shop/orders.py", 7),
+        frame("invoke", site + "click/core.py"),
+        frame("main", site + "shop/__main__.py"),
+    ]
+    (group,) = merging.merge([trace(1, thread(1, *frames))])
+    assert group["where"] == "take (shop/orders.py:7)"
+    assert [row["library"] for row in group["folded"]] == [True, False, True, False]
 
 
 def test_library_frames_fold_and_the_programs_own_stay() -> None:

@@ -46,7 +46,7 @@ def sleeping(name: str, *args: int, state: str = "S", wchan: str | None = None) 
             "waiting on a futex that other processes may share without a time limit",
         ),
         (lambda: sleeping("rt_sigsuspend"), "signal", False, "waiting for a signal without a time limit"),
-        (lambda: sleeping("restart_syscall"), "sleep", True, None),
+        (lambda: sleeping("restart_syscall"), "restarted", True, None),
         (lambda: sleeping("io_uring_enter"), "unknown", False, "waiting for io_uring"),
         (lambda: sleeping("semop"), "unknown", False, None),
         (lambda: sleeping("read", state="T"), "stopped", False, "stopped by a signal"),
