@@ -134,7 +134,7 @@ def _capture(
         try:
             jobs.append((one, started or pyspy.dump_argv(one.pid, locals=locals)))
         except ToolMissing as error:
-            put(one, pyspy.Dump(error=error))
+            put(one, pyspy.without_tool(one.pid, error))
     again: list[tuple[object, tooling.Command]] = []
 
     def done(key: object, outcome: tooling.Outcome) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from proctui.stacks.alarm import Alarm
 from proctui.stacks.graph import Edge, Node, WaitGraph
-from proctui.stacks.judging import Judgement, thread_sentence
+from proctui.stacks.judging import Judgement, reasons, thread_sentence
 from proctui.stacks.looking import Observed
 from proctui.stacks.origins import Frame, innermost_user, owner_of
 from proctui.stacks.rlocks import owner_idents
@@ -161,7 +161,7 @@ class ClosedSets:
         node = self.graph.nodes[tid]
         if node.edges:
             where = thread_sentence(self.rows.get(tid), node, with_wait=False)
-            return f"{where} {'; '.join(edge.why for edge in node.edges[:3])}"
+            return f"{where} {reasons(node)}"
         return thread_sentence(self.rows.get(tid), node)
 
     def _cycle(self, tid: int, reach: set[int], culprits: list[int]) -> list[int]:

@@ -292,6 +292,17 @@ def switches(pid: int, tid: int) -> int | None:
     return total
 
 
+def may_attach(pid: int) -> bool:
+    """Whether we may trace a process: its memory opens to the same (PTRACE_MODE_ATTACH, ptrace(2))."""
+    try:
+        os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def read_memory(pid: int, address: int, size: int) -> bytes | None:
     """Bytes of a process's memory (``/proc/PID/mem``), read without attaching; ``None`` if denied."""
     try:

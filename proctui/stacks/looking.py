@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from proctui.machine.stat import CLOCK_TICKS
 from proctui.stacks import kernel
 from proctui.stacks.capturing import capture_many
 from proctui.stacks.kernel import ProcessLook
+from proctui.stacks.tasks import python_version
 from proctui.stacks.trace import StackTrace
 from proctui.stacks.world import World
 
@@ -40,8 +42,16 @@ class Observed:
         return {row["tid"]: row for row in self.traces[-1]["threads"]} if self.traces else {}
 
     @property
-    def python(self) -> bool:
+    def framed(self) -> bool:
+        """Whether its Python frames are known."""
         return bool(self.traces and self.traces[-1].get("python"))
+
+    @functools.cached_property
+    def python(self) -> bool:
+        """Whether it is a Python process, be its frames known or not."""
+        if self.traces and self.traces[-1].get("python") is not None:
+            return bool(self.traces[-1]["python"])
+        return python_version(self.pid) is not None
 
     def recount(self) -> None:
         """Count the context switches again: the look lasts until now."""
@@ -93,6 +103,8 @@ class Observation:
         self.seen: dict[int, Observed] = {}
         self.world = World()
         self.warnings: list[str] = []
+        self.errors: list[dict[str, Any]] = []
+        self.denied: list[str] = []
         self._capture = capture or capture_many
 
     def look(self, pids: Iterable[int], seconds: float) -> None:
@@ -123,9 +135,10 @@ class Observation:
     def _dump(self, pids: list[int]) -> None:
         for trace in self._capture(pids):
             self.seen[trace["pid"]].traces.append(trace)
-            for warning in trace["warnings"] if "error" in trace else ():
-                if warning not in self.warnings:
-                    self.warnings.append(warning)
+            if "error" in trace:
+                self.errors.append(trace["error"])
+                self.warnings += [one for one in trace["warnings"] if one not in self.warnings]
+                self.denied += [one for one in trace["denied"] if one not in self.denied]
 
 
 def _same(identity: Identity) -> bool:

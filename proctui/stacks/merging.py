@@ -63,7 +63,7 @@ def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
                 {"pid": trace["pid"], "tid": thread["tid"], "name": thread["name"]}
             )
     for group in groups.values():
-        group["wait"] = _common(waits[id(group)]) or None
+        group["wait"] = _common(waits[id(group)]) or waits[id(group)][0] or None
     return sorted(groups.values(), key=lambda group: -group["count"])
 
 

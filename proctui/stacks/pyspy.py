@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 else:
     from proctui.records import NamedTuple
 
-__all__ = ["Dump", "PyThread", "denied", "dump_argv", "missing", "parse", "read_dump"]
+__all__ = [
+    "Dump",
+    "PyThread",
+    "denied",
+    "dump_argv",
+    "missing",
+    "parse",
+    "read_dump",
+    "without_tool",
+]
 
 _LONGEST_VALUE = 200
 
@@ -58,6 +67,16 @@ class Dump(NamedTuple):
 
 def missing() -> ToolMissing:
     return ToolMissing("py-spy is not installed", f"{sys.executable} -m pip install py-spy")
+
+
+def without_tool(pid: int, error: ToolMissing) -> Dump:
+    """What is known without py-spy: whether it would have been of any use."""
+    from proctui.stacks import kernel
+    from proctui.stacks.tasks import python_version
+
+    if kernel.may_attach(pid) and python_version(pid) is None:
+        return Dump(python=False)
+    return Dump(error=error)
 
 
 def dump_argv(
@@ -118,16 +137,15 @@ def _local(value: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "value": shown[:_LONGEST_VALUE]}
 
 
-def denied(pid: int, what: str = "the stack") -> AccessDenied:
+def denied(pid: int, what: str = "the stack", command: str = "stack") -> AccessDenied:
     """The error for a process that may not be looked into, with the one exact fix."""
-    why, fix = _why_denied(pid)
+    why, fix = _why_denied(pid, f"sudo {sys.executable} -m proctui {command} {pid}")
     return AccessDenied(f"{what} of process {pid} may not be read{why}", fix)
 
 
-def _why_denied(pid: int) -> tuple[str, str]:
+def _why_denied(pid: int, command: str) -> tuple[str, str]:
     from proctui.stacks.remote import yama
 
-    command = f"sudo {sys.executable} -m proctui stack {pid}"
     if sys.platform == "darwin":
         return ": macOS leaves that to root", command
     try:

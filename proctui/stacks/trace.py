@@ -106,7 +106,7 @@ def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
     title = f"Process {result['pid']} {result['name']}"
     if result.get("label"):
         title += f" ({result['label']})"
-    paused = f", {result['paused_ms']:.0f} ms" if result["paused_ms"] else ""
+    paused = f", {result['paused_ms']:g} ms" if result["paused_ms"] else ""
     lines = [f"{title}: {tool}{how}{paused}"]
     for thread in result["threads"]:
         lines.append(thread_title(thread))
@@ -116,9 +116,7 @@ def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
     if result.get("tasks"):
         lines += ["asyncio tasks:", *(f"  {line}" for line in result["tasks"].splitlines())]
     if omitted:
-        lines.append(f"… {omitted} more threads")
-    for other in result.get("processes", ())[1:]:
-        lines += ["", other["text"]]
+        lines.append(f"… {omitted} more thread{'s' * (omitted > 1)}")
     return "\n".join(lines)
 
 

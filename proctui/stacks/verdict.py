@@ -39,7 +39,8 @@ def find_hangs(
 
     ``verdicts`` [``pid identity name label verdict evidence cycle unless``],
     ``graph`` [``from to why from_pid to_pid``], ``stacks`` (the last dump of
-    each), ``seconds``, ``warnings``.  Nothing is paused.  Raises
+    each), ``seconds``, ``warnings``, ``denied``, and ``error`` where not all
+    could be looked into.  Nothing is paused.  Raises
     :class:`NoSuchProcess` where none of them lives.
     """
     asked = [check_pid(pid) for pid in ([pids] if isinstance(pids, int) else pids)]
@@ -67,13 +68,19 @@ def find_hangs(
         )
     _blame_waiters(judged, seen, graph)
     edges = [*graph.sentences(), *sets.edges, *(e for j in judged.values() for e in j.edges)]
-    return {
+    result = {
         "verdicts": [_row(seen[pid], judged[pid]) for pid in seen],
         "graph": [edge_row(edge) for edge in dict.fromkeys(edges)],
         "seconds": round(seconds, 3),
         "stacks": [one.traces[-1] for one in seen.values() if one.traces],
         "warnings": observation.warnings,
+        "denied": observation.denied,
     }
+    if observation.errors:
+        # What may be read with other rights comes before what would be with other tools.
+        errors = sorted(observation.errors, key=lambda one: one["kind"] != "permission-denied")
+        result["error"] = errors[0]
+    return result
 
 
 def _closed_sets(observation: Observation, seconds: float) -> ClosedSets:

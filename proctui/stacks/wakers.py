@@ -29,6 +29,9 @@ _KERNEL_ONLY = (
 )
 
 
+_NAMED_MOST = 3
+
+
 class WakerFinder:
     """Collects the wakers of one wait."""
 
@@ -191,18 +194,13 @@ class WakerFinder:
 
     def _pipe(self, one: Descriptor, reading: bool, writing: bool) -> None:
         holders = self.world.holders
-        found = False
-        for pid in holders.writers(one.target) if reading else ():
-            found = True
-            self.processes.setdefault(
-                pid, self._pipe_words(one, pid, holders.writers(one.target), "reads", "writes")
-            )
-        for pid in holders.readers(one.target) if writing else ():
-            found = True
-            self.processes.setdefault(
-                pid, self._pipe_words(one, pid, holders.readers(one.target), "writes", "reads")
-            )
-        if not found:
+        writers = holders.writers(one.target) if reading else []
+        readers = holders.readers(one.target) if writing else []
+        for pid in writers:
+            self.processes.setdefault(pid, _pipe_words(one, writers, "reads an empty", "write"))
+        for pid in readers:
+            self.processes.setdefault(pid, _pipe_words(one, readers, "writes a full", "read"))
+        if not writers and not readers:
             self.outside.append(f"who holds the other end of {one.target} was not found")
         self.doubts += self.world.blind(one.target)
         if one.kind == "fifo" and set(self.processes) == {self.thread.pid} and reading:
@@ -210,14 +208,6 @@ class WakerFinder:
             self.outside.append(f"whoever opens the FIFO {one.path}")
         elif one.kind == "fifo":
             self.doubts.append(f"another process opens the FIFO {one.path}")
-
-    def _pipe_words(
-        self, one: Descriptor, pid: int, all_pids: Sequence[int], does: str, other: str
-    ) -> str:
-        name = f"FIFO {one.path}" if one.kind == "fifo" else one.target
-        full = "a full pipe" if does == "writes" else "an empty pipe"
-        who = f"that only {pid} {other}" if list(all_pids) == [pid] else f"that {pid} {other}"
-        return f"{does} {full} {who} ({name})"
 
     def _socket(self, one: Descriptor) -> None:
         end = self.world.endpoint(one.pid, one.target)
@@ -256,6 +246,18 @@ class WakerFinder:
             self.processes.setdefault(int(named), f"waits for the exit of {named}")
         else:
             self.outside.append("a process that has ended")
+
+
+def _pipe_words(one: Descriptor, pids: Sequence[int], does: str, others: str) -> str:
+    """``reads an empty pipe that only 4711 writes (pipe:[123])``."""
+    name = f"FIFO {one.path}" if one.kind == "fifo" else one.target
+    if len(pids) == 1:
+        return f"{does} pipe that only {pids[0]} {others}s ({name})"
+    shown, last = ", ".join(map(str, pids[:-1][:_NAMED_MOST])), str(pids[-1])
+    more = len(pids) - 1 - _NAMED_MOST
+    return (
+        f"{does} pipe that {shown} and {f'{more + 1} more' if more > 0 else last} {others} ({name})"
+    )
 
 
 def _lock_file(one: Descriptor) -> str:

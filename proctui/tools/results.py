@@ -199,9 +199,12 @@ class LogAnalysis(TypedDict):
 
 class Attachment(TypedDict):
     pid: int
+    identity: str
     how: str
     command: list[str]
     risks: list[str]
+    port: int | None
+    interactive: bool
 
 
 class HangVerdict(TypedDict):
@@ -215,6 +218,8 @@ class HangVerdict(TypedDict):
 class Hangs(TypedDict):
     verdicts: list[HangVerdict]
     graph: list[dict[str, Any]]
+    warnings: list[str]
+    denied: list[str]
 
 
 class Responding(TypedDict):
