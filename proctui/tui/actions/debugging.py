@@ -124,6 +124,22 @@ class DebugActions(PaneScreen):
         self.stack.show(hang_dump(found))
         self._mark_hung(found["verdicts"])
 
+    _report: Mapping[str, Any] | None = None
+
+    def tell_hang(self) -> None:
+        """Show what the watchdog of ``run --hang-after`` found, until the job gets on again."""
+        job = self.dashboard.options.job
+        report = None if job is None else job.hang
+        if report is self._report:
+            return
+        self._report = report
+        if report is None:
+            self.processes.set_marks(hung={})
+            self.event("the job gets on again")
+            return
+        self.stack.show(hang_dump(report))
+        self._mark_hung(report["verdicts"])
+
     def _mark_hung(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
         view = self.live
         if view is None:

@@ -96,6 +96,7 @@ class MainScreen(
         self.header_line.show(self.header_facts(view))
         self._tell_news(view)
         self._tell_end(view)
+        self.tell_hang()
         if first:
             self.run_worker(
                 self.follow_output(),
