@@ -151,9 +151,7 @@ def _capture(
             gone = error
 
     def look() -> None:
-        import json  # noqa: F401 - imported while the tools run
-
-        import proctui.stacks.assemble  # noqa: F401
+        import proctui.stacks.assemble  # noqa: F401 - while the tools run
 
         for one in wanted[: tooling.width()]:
             one.look()

@@ -91,12 +91,41 @@ def dump_argv(
 
 def parse(out: bytes) -> list[PyThread]:
     """The threads of a dump; raises :class:`ValueError` for what is no dump."""
-    import json
-
-    threads = json.loads(out)
+    threads = _decoded(out)
     if not isinstance(threads, list):
         raise ValueError("py-spy's dump is a list of threads")
     return [_thread(one) for one in threads]
+
+
+class _Plain:
+    """What :mod:`json` tells its scanner where nothing special is asked for."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+
+
+def _decoded(out: bytes) -> Any:
+    """``json.loads``, by the C scanner that it uses.
+
+    The package around it compiles regular expressions when it is imported:
+    with :mod:`re` that takes longer than py-spy to look.
+    """
+    try:
+        from _json import make_scanner
+    except ImportError:
+        import json
+
+        return json.loads(out)
+    text = out.decode("utf-8").strip()
+    plain: Any = _Plain
+    try:
+        value, end = make_scanner(plain)(text, 0)
+    except StopIteration:
+        end = -1
+    if end != len(text):
+        raise ValueError("this is no JSON document")
+    return value
 
 
 def _thread(one: dict[str, Any]) -> PyThread:
