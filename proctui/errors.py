@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
-    from proctui.model import ErrorBody
-
 __all__ = [
     "AccessDenied",
     "BadArgument",
@@ -54,7 +52,8 @@ class ProctuiError(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def body(self) -> ErrorBody:
+    def body(self) -> dict[str, str | None]:
+        """The ``error`` of a result."""
         return {"kind": self.kind, "message": self.message, "hint": self.hint}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypedDict
+from typing import NamedTuple, Protocol
 
 from proctui.ident import Identity
 
@@ -17,7 +17,6 @@ __all__ = [
     "Certainty",
     "CpuTimes",
     "DiskIo",
-    "ErrorBody",
     "Identity",
     "Io",
     "Memory",
@@ -31,14 +30,6 @@ __all__ = [
     "System",
     "Verdict",
 ]
-
-
-class ErrorBody(TypedDict):
-    """The ``error`` of a result (:meth:`proctui.errors.ProctuiError.body`)."""
-
-    kind: str
-    message: str
-    hint: str | None
 
 
 class Role(StrEnum):

@@ -32,7 +32,7 @@ def quick_stack(arguments: Sequence[str], *, leave: bool = False) -> int | None:
     if len(pids) != 1 or not _is_pid(pids[0]) or sys.stdout.isatty():
         return None
     result = _look(int(pids[0]), all_threads="--all-threads" in arguments)
-    if result is None or result["warnings"] or "error" in result:
+    if result is None or result["warnings"] or result.get("error"):
         return None
     if "--json" in arguments:
         import json

@@ -135,7 +135,7 @@ class Observation:
     def _dump(self, pids: list[int]) -> None:
         for trace in self._capture(pids):
             self.seen[trace["pid"]].traces.append(trace)
-            if "error" in trace:
+            if trace.get("error"):
                 self.errors.append(trace["error"])
                 self.warnings += [one for one in trace["warnings"] if one not in self.warnings]
                 self.denied += [one for one in trace["denied"] if one not in self.denied]

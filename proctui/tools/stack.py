@@ -72,7 +72,7 @@ def _joined(results: list[StackTrace]) -> StackTrace:
     whole["text"] = "\n\n".join(one["text"] for one in results)
     whole["warnings"] = list(dict.fromkeys(told for one in results for told in one["warnings"]))
     whole["denied"] = list(dict.fromkeys(name for one in results for name in one["denied"]))
-    error = next((one["error"] for one in results if "error" in one), None)
+    error = next((one["error"] for one in results if one.get("error")), None)
     if error is not None:
         whole["error"] = error
     return whole

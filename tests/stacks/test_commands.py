@@ -143,6 +143,16 @@ def test_native_frames_need_no_py_spy(tmp_path: Path) -> None:
         assert "py-spy is not installed" in found["warnings"]
 
 
+def test_a_function_named_after_errors_is_none() -> None:
+    code = "import time\ndef raise_error():\n    print(flush=True); time.sleep(99)\nraise_error()"
+    with running(python(code), stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline()
+        wait_for(lambda: "raise_error" in stacks.capture(child.pid))
+        for arguments in (["stack", child.pid, "--tree"], ["hangs", child.pid, "--for", 0.1]):
+            done = run(*arguments, "--json")
+            assert done.returncode == 0 and "error" not in document(done)
+
+
 # hangs
 
 

@@ -16,10 +16,10 @@ from proctui.errors import (
     BadArgument,
     NoSuchProcess,
 )
-from proctui.stacks import kernel, starting
+from proctui.stacks import kernel, profile, starting
 from proctui.stacks.profile import hot_functions
-from tests.stacks.stage import cast
-from tests.support import running, wait_for
+from tests.stacks.stage import cast, children_of
+from tests.support import python, running, wait_for
 
 # responding
 
@@ -151,3 +151,32 @@ def test_hot_functions_and_speedscope(tmp_path: Path) -> None:
             hot_functions(pids[0], 1, save=str(tmp_path / "no" / "where"))
     with pytest.raises(NoSuchProcess):
         hot_functions(2**22 - 1, 1)
+
+
+def test_hot_functions_of_a_whole_job_on_the_command_line(tmp_path: Path) -> None:
+    saved = tmp_path / "hot.json"
+    code = "while True: sum(range(1000))"
+    oven = f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', {code!r}])"
+    argv = [sys.executable, "-m", "proctui", "cpu"]
+    with running(python(oven)) as child:
+        wait_for(lambda: children_of(child.pid))
+        (below,) = children_of(child.pid)
+        wait_for(lambda: stacks.capture(below)["python"])
+        done = subprocess.run(
+            [*argv, str(child.pid), "--tree", "-o", str(saved), "--json"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert found["hot"][0]["file"] == "<string>" and found["saved"] == str(saved)
+        assert json.loads(saved.read_text())["profiles"][0]["name"].startswith(f"{below}: ")
+        for arguments in (["-o", str(saved)], ["--tree"], [str(child.pid), "-o", "/nowhere/x"]):
+            assert subprocess.run([*argv, *arguments], capture_output=True).returncode == 2
+
+
+def test_where_python_does_not_know_its_threads_the_gil_tells_who_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for version, gil in (((3, 10), True), ((3, 11), False), (None, False)):
+        monkeypatch.setattr(profile, "python_version", lambda pid, known=version: known)
+        assert ("--gil" in profile._argv("py-spy", 1, 1, 100, "x")) is gil
