@@ -117,7 +117,8 @@ def _row(
         "tid": thread.tid,
         "name": (python.name if python else "") or thread.name,
         "state": thread.state,
-        "active": (python.active if python else False) or wait.kind == "running",
+        # py-spy takes a thread whose state it can't read for an active one.
+        "active": wait.kind == "running" or bool(thread.denied and python and python.active),
         "holds_gil": bool(python and python.holds_gil),
         "ident": python.ident if python else None,
         "wait": words,

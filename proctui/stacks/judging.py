@@ -178,7 +178,7 @@ def judge_alone(one: Observed, graph: WaitGraph) -> Judgement:
         return Judgement("waiting", [f"{main.wait.words}; thawing it lets it go on"])
     rows = one.rows
     running = any(thread.state == "R" for thread in one.last.threads)
-    leaf = next((row for row in rows.values() if row["active"] or row["state"] == "R"), None)
+    leaf = next((row for row in rows.values() if row["state"] == "R" or not row["wait"]), None)
     if one.usage >= BUSY_PERCENT or running or leaf is not None:
         where = f"; {thread_sentence(leaf, None)}" if leaf else ""
         return Judgement(
