@@ -6,7 +6,7 @@ The kinds and statuses are part of the public contract: a face prints
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # typing's own costs `--version` as much as Python's start
 if TYPE_CHECKING:
     from typing import ClassVar
 
@@ -53,7 +53,7 @@ class ProctuiError(Exception):
         return self.message
 
     def body(self) -> dict[str, str | None]:
-        """The ``error`` of a result."""
+        """``kind message hint``, as every face shows it."""
         return {"kind": self.kind, "message": self.message, "hint": self.hint}
 
 

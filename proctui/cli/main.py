@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 TYPE_CHECKING = False  # typing's own costs more than all the rest of this import
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proctui.errors import ProctuiError
 
 __all__ = ["main"]
@@ -28,11 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = _wants_json(arguments)
     try:
-        from proctui.cli.quick import quick_stack
+        from proctui.errors import ProctuiError
 
         _prepare_streams()
-        quick = quick_stack(arguments, leave=argv is None)
-        status = _told(arguments, as_json) if quick is None else quick
+        try:
+            status = _run(arguments, leave=argv is None)
+        except SystemExit as leaving:
+            status = leaving.code if isinstance(leaving.code, int) else 0
+        except ProctuiError as error:
+            status = _fail(error, as_json)
         _flush()
         return status
     except KeyboardInterrupt:
@@ -40,11 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _quietly(BROKEN_PIPE)
     except Exception as error:  # noqa: BLE001 - the last door: told in one line, kept in a file
-        import contextlib
-
         if isinstance(error.__cause__, KeyboardInterrupt):
             # Before 3.12 one that hits a class being made comes wrapped in a RuntimeError.
             return _interrupted(as_json)
+        import contextlib
+
         from proctui.cli.crash import report
 
         with contextlib.suppress(OSError, ValueError):
@@ -52,21 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _quietly(1)
 
 
-def _told(arguments: list[str], as_json: bool) -> int:
-    """Run one command; an error raised on purpose is told, and is its status."""
-    from proctui.errors import ProctuiError
+def _run(arguments: list[str], *, leave: bool) -> int:
+    """The short ways first; ``leave``: the process is ours and may end right here."""
+    if arguments == ["--version"]:  # the parser knows it too, and takes longer to import
+        from proctui._version import __version__
 
-    try:
-        return _run(arguments)
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 0
-    except ProctuiError as error:
-        return _fail(error, as_json)
+        print(f"proctui {__version__}")
+        return 0
+    if arguments[:1] == ["stack"]:
+        from proctui.cli.quick import quick_stack
 
-
-def _run(arguments: list[str]) -> int:
-    from importlib import import_module
-
+        status = quick_stack(arguments, leave=leave)
+        if status is not None:
+            return status
     from proctui.cli.quick_run import read_run
 
     words, command = _split(arguments)
@@ -82,12 +85,13 @@ def _run(arguments: list[str]) -> int:
     if command is not None:
         # What stood before the first `--` is the command's too: nothing of it is dropped.
         parsed.command = [*parsed.command, "--", *command] if parsed.command else command
+    from importlib import import_module
+
     module, _, function = parsed.handler.partition(":")
     answered = through_the_fence(words, parsed)
     if answered is not None:
         return answered
-    status = getattr(import_module(f"proctui.cli.commands.{module}"), function)(parsed)
-    return int(status or 0)
+    return int(getattr(import_module(f"proctui.cli.commands.{module}"), function)(parsed) or 0)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:

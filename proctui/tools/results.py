@@ -32,7 +32,7 @@ __all__ = [
 
 
 class ErrorBody(TypedDict):
-    """What :meth:`proctui.errors.ProctuiError.body` gives."""
+    """What stands under ``error`` where a result could not be had, or not whole."""
 
     kind: str
     message: str
