@@ -42,7 +42,7 @@ def assemble(before: Preflight, dump: Dump, *, all_threads: bool = True) -> Stac
         pid=pid,
         identity=str(before.identity),
         name=before.first.name if before.first else "",
-        label=names.label_of_pid(pid),
+        label=_label(pid, threads),
         python=dump.python,
         threads=threads,
         tool=dump.tool,
@@ -59,6 +59,11 @@ def assemble(before: Preflight, dump: Dump, *, all_threads: bool = True) -> Stac
         result["tasks"], result["tasks_missing"] = task_tree(pid)
     result["text"] = trace.text_of(result, omitted)
     return result
+
+
+def _label(pid: int, threads: list[dict[str, Any]]) -> str | None:
+    main = next((row["frames"] for row in threads if row["tid"] == pid), ())
+    return names.label_by_frames(names.label_of_pid(pid), main)
 
 
 def _still(identity: Identity) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from proctui.stacks.origins import Frame, module_of, short_file
 from proctui.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from proctui.model import ProcInfo
 
-__all__ = ["label", "label_of", "label_of_pid", "read_argv", "read_environ"]
+__all__ = ["label", "label_by_frames", "label_of", "label_of_pid", "read_argv", "read_environ"]
 
 _XDIST = "[pytest-xdist running]"
 _XDIST_IDLE = "[pytest-xdist idle]"
@@ -23,6 +24,15 @@ _ROLES = (
     ("multiprocessing.forkserver", "fork server"),
     ("multiprocessing.spawn", "spawned worker"),
 )
+_PLACES = {
+    ("multiprocessing/pool.py", "worker"): "pool worker",
+    ("concurrent/futures/process.py", "_process_worker"): "pool worker",
+    ("torch/utils/data/_utils/worker.py", "_worker_loop"): "data loader's worker",
+    ("multiprocessing/managers.py", "serve_forever"): "manager",
+    ("multiprocessing/process.py", "_bootstrap"): "multiprocessing worker",
+}
+"""What a forked process does, which its command line, its parent's, can't tell."""
+_RUNS_A_TEST = ("_pytest/python.py", "pytest_pyfunc_call")
 _TITLED = ("gunicorn", "celery", "celeryd", "postgres", "nginx", "ray", "uvicorn")
 """They write over their title what each of their processes does: ``nginx: worker process``."""
 _WANTED = (
@@ -71,6 +81,20 @@ def _of_title(argv: Sequence[str]) -> str | None:
     if colon and program in _TITLED and (title := title.lstrip(":").strip()):
         return f"{program} {title}"
     return None
+
+
+def label_by_frames(known: str | None, frames: Sequence[Frame]) -> str | None:
+    """A label with what the main thread's frames (innermost first) add to it."""
+    for inner, frame in zip((None, *frames), frames, strict=False):
+        if frame["kind"] != "python":
+            continue
+        place = (module_of(frame["file"] or "")[1], frame["function"].rpartition(".")[2])
+        if place == _RUNS_A_TEST and inner is not None and "running" not in (known or ""):
+            test = f"running {short_file(inner['file'])}::{inner['function']}"
+            return f"{known}, {test}" if known else test
+        if place in _PLACES and known is None:
+            return _PLACES[place]
+    return known
 
 
 def _is_execnet(argv: Sequence[str]) -> bool:

@@ -128,7 +128,7 @@ def _row(one: Observed, judgement: Judgement) -> dict[str, Any]:
         "pid": one.pid,
         "identity": str(one.identity),
         "name": one.first.name,
-        "label": names.label_of_pid(one.pid),
+        "label": one.traces[-1]["label"] if one.traces else names.label_of_pid(one.pid),
         "verdict": judgement.verdict,
         "evidence": evidence,
         "cycle": judgement.cycle,

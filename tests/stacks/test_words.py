@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from proctui.stacks import calls, catalogue, kernel, origins, syscalls
 from proctui.stacks.kernel import Call, ThreadLook
-from proctui.stacks.names import label_of, label_of_pid
+from proctui.stacks.names import label_by_frames, label_of, label_of_pid
 from proctui.stacks.waits import describe
 from tests.stacks.stage import cast
 from tests.support import python, running, wait_for
@@ -244,11 +244,31 @@ def test_innermost_user_frame_and_short_files() -> None:
         (["python", "train.py"], {"RANK": "x"}, None),
         (["python", "-m", "pytest", "-n", "2"], {}, "pytest"),
         (["gunicorn: worker [app]"], {}, "gunicorn worker [app]"),
+        (["ray::Trainer.step"], {}, "ray Trainer.step"),
         (["sleep", "9"], {}, None),
     ],
 )  # fmt: skip
 def test_labels(argv: list[str], environ: dict[str, str], label: str | None) -> None:
     assert label_of(argv, environ) == label
+
+
+@pytest.mark.parametrize(
+    ("known", "rows", "label"),
+    [
+        (None, [("Connection._recv", "multiprocessing/connection.py"), ("worker", "multiprocessing/pool.py"), ("Process._bootstrap", "multiprocessing/process.py")], "pool worker"),
+        (None, [("sleep", "/srv/app.py"), ("BaseProcess._bootstrap", "multiprocessing/process.py")], "multiprocessing worker"),
+        ("rank 1 of 2", [("sleep", "/srv/app.py"), ("BaseProcess._bootstrap", "multiprocessing/process.py")], "rank 1 of 2"),
+        ("pytest", [("helper", "/srv/app.py"), ("test_it", "/srv/tests/test_a.py"), ("pytest_pyfunc_call", "site-packages/_pytest/python.py")], "pytest, running tests/test_a.py::test_it"),
+        ("pytest worker gw0, running a.py::test_it", [("test_it", "/srv/a.py"), ("pytest_pyfunc_call", "site-packages/_pytest/python.py")], "pytest worker gw0, running a.py::test_it"),
+        ("pytest", [("worker", "/srv/multiprocessing/pool.py")], "pytest"),
+        (None, [], None),
+    ],
+)  # fmt: skip
+def test_frames_tell_what_a_command_line_cannot(
+    known: str | None, rows: list[tuple[str, str]], label: str | None
+) -> None:
+    found = [(function, file if file.startswith("/") else LIB + file) for function, file in rows]
+    assert label_by_frames(known, frames(*found)) == label
 
 
 def test_label_of_a_living_process_reads_only_what_names_it() -> None:
