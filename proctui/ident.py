@@ -6,7 +6,11 @@ starts at once: dataclasses take longer to import than a stack to read.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["Identity"]
 

@@ -179,9 +179,16 @@ def _look(commands: _Commands) -> None:
     )
     memory.add_argument("pid", nargs="?", type=integer, metavar="PID")
     memory.add_argument("--tree", action="store_true", help="with its descendants")
-    cpu = commands.add("cpu", "look:cpu", "CPU use and time", "cpu\ncpu 4711 --duration 5")
+    cpu = commands.add(
+        "cpu",
+        "look:cpu",
+        "CPU use and time",
+        "cpu\ncpu 4711 --duration 5\ncpu 4711 --tree -o hot.json",
+    )
     cpu.add_argument("pid", nargs="?", type=integer, metavar="PID")
     cpu.add_argument("--duration", type=seconds, metavar="S", default=1, help="seconds to look (1)")
+    cpu.add_argument("--tree", action="store_true", help="hot functions of its descendants too")
+    cpu.add_argument("-o", "--output", metavar="FILE", help="save the samples for speedscope")
     system = commands.add(
         "system", "look:system", "the machine's resources", "system\nsystem cpu memory --json"
     )

@@ -10,6 +10,11 @@ import os
 import sys
 from collections.abc import Sequence
 
+TYPE_CHECKING = False  # typing's own costs more than all the rest of this import
+if TYPE_CHECKING:
+    from proctui.stacks.starting import Tool
+    from proctui.stacks.trace import StackTrace
+
 __all__ = ["quick_stack"]
 
 _FLAGS = frozenset({"--json", "--all-threads"})
@@ -24,21 +29,10 @@ def quick_stack(arguments: Sequence[str], *, leave: bool = False) -> int | None:
     if len(arguments) < 2 or arguments[0] != "stack" or os.environ.get("PROCTUI_SESSION"):
         return None
     pids = [word for word in arguments[1:] if word not in _FLAGS]
-    if len(pids) != 1 or not (pids[0].isascii() and pids[0].isdigit()) or sys.stdout.isatty():
+    if len(pids) != 1 or not _is_pid(pids[0]) or sys.stdout.isatty():
         return None
-    import gc
-
-    from proctui.errors import ProctuiError
-    from proctui.stacks.capturing import capture
-
-    gc.disable()
-    try:
-        result = capture(int(pids[0]), all_threads="--all-threads" in arguments)
-    except ProctuiError:
-        return None
-    finally:
-        gc.enable()
-    if result["warnings"] or "error" in result:
+    result = _look(int(pids[0]), all_threads="--all-threads" in arguments)
+    if result is None or result["warnings"] or result.get("error"):
         return None
     if "--json" in arguments:
         import json
@@ -52,3 +46,42 @@ def quick_stack(arguments: Sequence[str], *, leave: bool = False) -> int | None:
         sys.stdout.flush()
         os._exit(0)
     return 0
+
+
+def _is_pid(word: str) -> bool:
+    return word.isascii() and word.isdecimal() and len(word) < 8 and int(word) > 0
+
+
+def _look(pid: int, *, all_threads: bool) -> StackTrace | None:
+    """py-spy is started before what its answer needs is imported: the one takes as long as the other."""
+    from proctui.stacks.starting import dump_command, find_tool, start
+
+    py_spy = find_tool("py-spy")
+    if py_spy is None:
+        return None
+    try:
+        tool = start(dump_command(py_spy, pid))
+    except OSError:
+        return None
+    try:
+        return _answer(pid, tool, all_threads)
+    finally:
+        if tool.returncode is None:
+            from proctui.stacks.tooling import end
+
+            end(tool)
+
+
+def _answer(pid: int, tool: Tool, all_threads: bool) -> StackTrace | None:
+    import gc
+
+    gc.disable()
+    from proctui.errors import ProctuiError
+    from proctui.stacks.capturing import capture
+
+    try:
+        return capture(pid, all_threads=all_threads, started=tool)
+    except ProctuiError:
+        return None
+    finally:
+        gc.enable()

@@ -43,7 +43,8 @@ class Job:
 
     ``capture`` are the files that hold its output, current ones, by stream:
     ``output`` where stdout and stderr are one, else ``stdout`` and
-    ``stderr``.  An older part of a stream stands beside it as
+    ``stderr``.  ``hang`` is the report of a watchdog, as long as it holds.
+    An older part of a stream stands beside it as
     ``NAME.00001.log`` and so on.
     """
 
@@ -58,6 +59,7 @@ class Job:
         self.means: Arrangement | None = None
         self.early: list[tuple[str, Any, list[int]]] = []
         self.keeper = -1
+        self.hang: dict[str, Any] | None = None
         self.blocked: set[Any] | None = None
         self._stamp: tuple[int, int] | None = None
         self._status: dict[str, Any] = {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +30,8 @@ class Watchdog:
 
     No progress means: no output, no CPU and no I/O beyond a trickle, and the
     stacks after ``seconds`` are those of half that time.  Stacks are taken in
-    a thread.  ``tell`` is called with the report's text, from that thread;
-    :attr:`found` is the latest report as a document.
+    a thread.  ``tell`` is called with the report's text, from that thread.
+    The report is ``job.hang``, for a dashboard, as long as nothing moves.
     """
 
     def __init__(
@@ -49,37 +51,29 @@ class Watchdog:
         self.artifacts = None if artifacts is None else prepare(artifacts)
         self.tell = tell
         self.period = min(1.0, max(0.05, seconds / 10))
-        self.found: dict[str, Any] | None = None
         self.ended = False
-        self.count = 0
         self._progress = Progress(self._see, longest_gap=3 * self.period + 1.0)
-        self._first: list[Any] | None = None
+        self._first: tuple[Sight, list[Any]] | None = None
         self._thread: threading.Thread | None = None
-        self._reported = False
 
     def _see(self) -> Sight:
         return see(self.job.runner() or os.getpid(), self.job.capture.values())
-
-    @property
-    def hanging(self) -> bool:
-        """Whether the last report still holds: nothing has moved since."""
-        return self._reported
 
     def check(self) -> None:
         """Look whether the job got on; begin a look at its stacks where it did not."""
         if self.job.poll() is not None:
             return
         quiet = self._progress.check()
-        if self._thread is not None and self._thread.is_alive():
-            return
         if quiet == 0.0:
-            self._first, self._reported = None, False
-        elif self._reported:
+            self.job.hang = None
+        if self.job.hang is not None or (self._thread is not None and self._thread.is_alive()):
             return
-        elif quiet >= self.seconds and self._first is not None:
-            self._begin(self._conclude)
-        elif quiet >= self.seconds / 2 and self._first is None:
-            self._begin(self._look_first)
+        first = self._first
+        if first is None or first[0] is not self._progress.since:
+            if quiet >= self.seconds / 2:
+                self._begin(self._look_first)
+        elif quiet >= self.seconds:
+            self._begin(partial(self._conclude, *first))
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait for a look that is under way."""
@@ -93,7 +87,6 @@ class Watchdog:
             except ProctuiError as error:
                 # Its processes ended while they were looked at: that is progress.
                 self._progress.reset()
-                self._first = None
                 if self.job.poll() is None and error.status > 3:
                     self.tell(f"proctui: the job's stacks can't be read: {error}\n")
 
@@ -104,18 +97,15 @@ class Watchdog:
         from proctui.stacks import capture_many
 
         since = self._progress.since
-        first = capture_many(self._progress.now.pids)
-        if self._progress.since is since:
-            self._first = first
+        self._first = since, list(capture_many(self._progress.now.pids))
 
-    def _conclude(self) -> None:
+    def _conclude(self, since: Sight, first: Sequence[Any]) -> None:
         from proctui import stacks
 
-        since, pids = self._progress.since, self._progress.now.pids
+        pids = self._progress.now.pids
         second = stacks.capture_many(pids)
-        if _moved(self._first or [], second):
+        if _moved(first, second):
             self._progress.reset()
-            self._first = None
             return
         verdict = stacks.find_hangs(pids, min(_LOOK_SECONDS, self.seconds), descendants=False)
         if self._progress.since is not since or self.job.poll() is not None:
@@ -123,9 +113,7 @@ class Watchdog:
             return
         traces = verdict.get("stacks") or second
         quiet = time.monotonic() - since.at
-        self.count += 1
-        self._reported = True
-        self.found = {
+        found: dict[str, Any] = {
             "session": self.job.session_id,
             "time": iso_time(time.time()),
             "quiet_seconds": round(quiet, 3),
@@ -136,53 +124,66 @@ class Watchdog:
             "warnings": verdict.get("warnings", []),
             "then": self.then,
         }
-        text = "\n".join(self._lines(quiet, verdict, traces))
-        self._keep(text)
-        self.tell(text)
+        self.job.hang = found
+        text = "\n".join(_lines(found, verdict, traces))
+        name = None if self.artifacts is None else _free_name(self.artifacts)
+        self.tell(text + self._keep(found, text, name))
         if self.then == "end":
-            self._end()
+            self._end(found)
+            self._keep(found, text, name)
 
-    def _lines(self, quiet: float, verdict: dict[str, Any], traces: Sequence[Any]) -> list[str]:
-        from proctui import stacks
-
-        assert self.found is not None
-        unreadable = sum(1 for trace in traces if trace.get("error"))
-        lines = [
-            f"proctui: no progress for {quiet:.0f} s: {self.found['seen']}, stacks unchanged",
-            "",
-            stacks.hang_text(verdict),
-            "",
-            stacks.merged_text(stacks.merge(traces)),
-        ]
-        if unreadable:
-            lines.append(f"! the stacks of {unreadable} processes could not be read")
-        if self.artifacts is not None:
-            lines.append(f"proctui: kept in {self.artifacts}")
-        return [*lines, ""]
-
-    def _keep(self, text: str) -> None:
-        """Text and JSON under ``--artifacts DIR``, and what a dashboard shows."""
-        assert self.found is not None
-        document = json.dumps(self.found, indent=1, default=str) + "\n"
-        if self.artifacts is None:
-            return
+    def _keep(self, found: dict[str, Any], text: str, name: Path | None) -> str:
+        """Text and JSON under ``--artifacts DIR``; where, in words."""
+        if name is None:
+            return ""
+        document = json.dumps(found, indent=1, default=str) + "\n"
         try:
-            (self.artifacts / f"hang-{self.count}.txt").write_text(text, "utf-8")
-            (self.artifacts / f"hang-{self.count}.json").write_text(document, "utf-8")
+            name.with_suffix(".txt").write_text(text, "utf-8")
+            name.with_suffix(".json").write_text(document, "utf-8")
         except OSError as error:
-            self.tell(f"proctui: the report can't be kept: {error}\n")
+            return f"\nproctui: the report can't be kept: {error}\n"
+        return f"\nproctui: kept in {name}.txt and .json\n"
 
-    def _end(self) -> None:
+    def _end(self, found: dict[str, Any]) -> None:
         from proctui.jobs import ending
 
-        self.ended = True
-        result = ending.end_job(self.job.session_id)
-        assert self.found is not None
-        self.found["ended"] = result
+        found["ended"] = result = ending.end_job(self.job.session_id)
+        self.ended = any(row["outcome"] in ("exited", "zombie") for row in result["results"])
         error = result.get("error")
         if error:
-            self.ended = False
             self.tell(f"proctui: the job was not ended: {error['message']}\n")
+
+
+def _lines(found: dict[str, Any], verdict: dict[str, Any], traces: Sequence[Any]) -> Iterable[str]:
+    from proctui import stacks
+
+    quiet = found["quiet_seconds"]
+    yield f"proctui: no progress for {quiet:.0f} s: {found['seen']}, stacks unchanged"
+    yield ""
+    yield stacks.hang_text(verdict)
+    yield ""
+    yield stacks.merged_text(stacks.merge(traces))
+    unreadable = sum(1 for trace in traces if trace.get("error"))
+    if unreadable:
+        yield f"! the stacks of {unreadable} processes could not be read"
+    yield ""
+
+
+def _free_name(folder: Path) -> Path:
+    """``hang-1``, or the first after it that is nobody's report yet; its text file is made."""
+    names = (folder / f"hang-{number}" for number in itertools.count(1))
+    return next(name for name in names if _is_made(name.with_suffix(".txt")))
+
+
+def _is_made(path: Path) -> bool:
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError:
+        # Writing it will meet the same, and tell it.
+        return True
+    return True
 
 
 def prepare(artifacts: str) -> Path:

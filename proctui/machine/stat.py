@@ -7,7 +7,12 @@ itself (``") Z 1 1 ("``), so everything counts from the *last* ``)``.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["CLOCK_TICKS", "PAGE_SIZE", "PF_KTHREAD", "StatLine", "parse", "start_ticks"]
 

@@ -6,10 +6,10 @@ as py-spy alone would bring it.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own costs more than all the rest of this import
 if TYPE_CHECKING:
+    from typing import Any
+
     from proctui.stacks.capturing import capture, capture_many
     from proctui.stacks.graph import wait_graph
     from proctui.stacks.merging import compare, merge, merged_text
@@ -53,4 +53,6 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{home}"), name)

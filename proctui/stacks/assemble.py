@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from typing import Any
-
 from proctui.errors import NoSuchProcess
 from proctui.ident import Identity
 from proctui.machine import identity as identities
@@ -16,9 +13,13 @@ from proctui.stacks.trace import StackTrace
 from proctui.stacks.wording import Wait
 from proctui.units import human_seconds
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["after_check", "assemble", "wait_words"]
 
-_IDLE_WAITS = frozenset({"futex", "read", "receive", "poll", "accept", "unknown"})
+_IDLE_WAITS = frozenset({"futex", "read", "receive", "poll", "accept", "restarted", "unknown"})
 GIL_INTERVAL = 0.0051
 """A thread that wants the GIL sleeps at most the switch interval, 5 ms (sys.setswitchinterval)."""
 
@@ -41,7 +42,7 @@ def assemble(before: Preflight, dump: Dump, *, all_threads: bool = True) -> Stac
         pid=pid,
         identity=str(before.identity),
         name=before.first.name if before.first else "",
-        label=names.label_of_pid(pid),
+        label=_label(pid, threads),
         python=dump.python,
         threads=threads,
         tool=dump.tool,
@@ -60,6 +61,11 @@ def assemble(before: Preflight, dump: Dump, *, all_threads: bool = True) -> Stac
     return result
 
 
+def _label(pid: int, threads: list[dict[str, Any]]) -> str | None:
+    main = next((row["frames"] for row in threads if row["tid"] == pid), ())
+    return names.label_by_frames(names.label_of_pid(pid), main)
+
+
 def _still(identity: Identity) -> bool:
     try:
         return identities.identify(identity.pid).same(identity)
@@ -70,10 +76,11 @@ def _still(identity: Identity) -> bool:
 def _threads(
     before: Preflight, look: kernel.ProcessLook | None, dump: Dump
 ) -> list[dict[str, Any]]:
-    by_tid: dict[int, PyThread] = {one.tid: one for one in dump.threads if one.tid is not None}
-    held = any(one.holds_gil for one in dump.threads)
-    rows: list[dict[str, Any]] = []
     tids = {thread.tid for thread in look.threads} if look else set()
+    found = [_placed(before.pid, one, tids) for one in dump.threads]
+    by_tid: dict[int, PyThread] = {one.tid: one for one in found if one.tid is not None}
+    held = any(one.holds_gil for one in found)
+    rows: list[dict[str, Any]] = []
     for thread in look.threads if look else ():
         python = by_tid.pop(thread.tid, None)
         wait = interpret(thread, compat=look.compat if look else False)
@@ -87,10 +94,15 @@ def _threads(
             row.update(wait=f"waiting for thread {joined} to end{_limit(wait)}", waits_for="join")
         rows.append(row)
     # Without /proc, or for a thread that ended between the two looks, there are only frames.
-    for one in dump.threads:
-        if look is None or (one.tid is None and not by_tid):
-            rows.append(_python_only(one))
+    rows += [_python_only(one) for one in found if look is None or one.tid is None]
     return sorted(rows, key=lambda row: (row["tid"] != before.pid, row["tid"]))
+
+
+def _placed(pid: int, one: PyThread, tids: set[int]) -> PyThread:
+    """With its thread's id, which Python keeps since 3.11 only: without it py-spy can't ask the kernel."""
+    if one.tid is not None or not tids:
+        return one
+    return one._replace(tid=memory.thread_of_ident(pid, one.ident, tids), active=False)
 
 
 def _row(
@@ -110,7 +122,8 @@ def _row(
         "tid": thread.tid,
         "name": (python.name if python else "") or thread.name,
         "state": thread.state,
-        "active": (python.active if python else False) or wait.kind == "running",
+        # py-spy takes a thread whose state it can't read for an active one.
+        "active": wait.kind == "running" or bool(thread.denied and python and python.active),
         "holds_gil": bool(python and python.holds_gil),
         "ident": python.ident if python else None,
         "wait": words,
@@ -148,21 +161,22 @@ def wait_words(
     """What a thread waits for: Python's word for a futex, the kernel's for everything else."""
     if wait.kind == "running":
         return catalogue.UNKNOWN, None if python is None or python.active else wait.words
-    if python is None:
+    if python is None or wait.kind in ("stopped", "frozen"):
         return catalogue.UNKNOWN, wait.words
     futex = wait.kind == "futex"
     if futex and _wants_gil(wait, python, gil_is_held):
         return catalogue.Meaning("gil", "for the GIL"), "waiting for the GIL"
-    line = None
-    if futex and frames and not catalogue.is_library(frames[0]):
-        line = trace.source_line(pid, frames[0]["file"], frames[0]["line"])
-    means = catalogue.meaning(frames, futex=futex, line=line)
+    means = catalogue.meaning(
+        frames,
+        futex=futex,
+        line=lambda frame: trace.source_line(pid, frame["file"], frame["line"]),
+    )
     if means.idle and wait.kind not in _IDLE_WAITS:
         # A pool's worker that runs a builtin shows the frames of one that waits for work.
         means = catalogue.UNKNOWN
     if not means.words:
         return means, wait.words
-    if futex:
+    if futex or wait.kind == "restarted":
         return means, f"waiting {means.words}{_limit(wait)}"
     if wait.kind == "unknown":
         return means, f"waiting {means.words}"
@@ -217,7 +231,7 @@ def after_check(before: Preflight) -> list[str]:
     fix = f"let it go on with: proctui kill {pid} --signal CONT"
     if now is None:
         return []
-    if signal.SIGSTOP in now.pending:
+    if now.stopping:
         return [f"a SIGSTOP is pending for process {pid}, it will stop: {fix}"]
     if state == "T" and before.state != "T":
         return [f"process {pid} is stopped and was not before: {fix}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from proctui.stacks import descriptors, fdcalls, kernel, syscalls
+from proctui.stacks import descriptors, fdcalls, kernel, namespaces, syscalls
 from proctui.stacks.kernel import ThreadLook
 from proctui.stacks.wording import Wait, at_most, in_kernel, int32, sleeping, timespec
 
@@ -43,6 +43,8 @@ def interpret(thread: ThreadLook, *, compat: bool = False) -> Wait:
         return Wait("zombie", _STATES[state])
     if state in "Tt":
         return Wait("stopped", _STATES[state])
+    if thread.wchan in kernel.FREEZERS:
+        return Wait("frozen", "frozen with its control group, as a paused container is")
     if state == "R" or thread.on_cpu:
         return Wait("running", "running" if state == "R" else "runnable")
     call = thread.call
@@ -120,25 +122,32 @@ def _clock_nanosleep(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
 
 def _restart(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     # Only sleeps and waits with a time limit are restarted this way (restart_syscall(2)).
-    return Wait("sleep", "in a timed wait that was interrupted and resumed", timed=True)
+    return Wait("restarted", "in a timed wait that was interrupted and resumed", timed=True)
 
 
 def _wait4(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     child = int32(args[0])
     if child > 0:
-        return Wait("exit", f"waiting for the exit of {child}", target=child)
+        return _exit_of(namespaces.child_of(thread.pid, child))
     if child == -1:
         return Wait("exit", "waiting for any child to exit", target=-1)
     return Wait("exit", f"waiting for a child of group {-child or 'its own'} to exit", target=-1)
 
 
+def _exit_of(child: int | None) -> Wait:
+    if child is None:
+        return Wait("exit", "waiting for the exit of a child that was not found", target=-1)
+    return Wait("exit", f"waiting for the exit of {child}", target=child)
+
+
 def _waitid(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     kind, number = int32(args[0]), int32(args[1])
     if kind == P_PIDFD:
+        # The kernel tells the number by which the reader knows the process.
         named = descriptors.fdinfo_field(thread.pid, number, "Pid")
-        number, kind = (int(named), P_PID) if named and named.isdigit() else (-1, 0)
+        return _exit_of(int(named) if named and named.isdigit() else None)
     if kind == P_PID:
-        return Wait("exit", f"waiting for the exit of {number}", target=number)
+        return _exit_of(namespaces.child_of(thread.pid, number))
     return Wait("exit", "waiting for any child to exit", target=-1)
 
 

@@ -9,7 +9,6 @@ a thread that is blocked writing would see its write cut short.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from proctui.errors import NoSuchProcess, ToolMissing, check_pid
 from proctui.ident import Identity
@@ -17,7 +16,9 @@ from proctui.machine.identity import identify
 from proctui.stacks import pyspy, tooling
 from proctui.stacks.preflight import Preflight, preflight
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from proctui.stacks.starting import Tool
     from proctui.stacks.trace import StackTrace
 
 __all__ = ["DUMP_TIMEOUT", "capture", "capture_many"]
@@ -37,6 +38,7 @@ def capture(
     exact: bool | int = False,
     insist: bool = False,
     timeout: float = DUMP_TIMEOUT,
+    started: Tool | None = None,
 ) -> StackTrace:
     """The stacks of one process: the contract's ``stack`` result.
 
@@ -45,7 +47,8 @@ def capture(
     refused unless given twice (``exact=2`` or ``insist=True``).  Processes
     that are not Python, zombies and kernel threads give their kernel state.
     Where the stack may not be read the result holds what could be, and
-    ``error``.  Raises :class:`NoSuchProcess`, :class:`RefusedError`.
+    ``error``.  ``started`` is a plain dump of it that runs already.  Raises
+    :class:`NoSuchProcess`, :class:`RefusedError`.
     """
     identity = identify(check_pid(pid))
     before = preflight(pid, identity)
@@ -61,7 +64,14 @@ def capture(
 
             return assemble(before, paused, all_threads=all_threads)
     found: list[StackTrace] = []
-    _capture([before], found.append, all_threads=all_threads, locals=locals, timeout=timeout)
+    _capture(
+        [before],
+        found.append,
+        all_threads=all_threads,
+        locals=locals,
+        timeout=timeout,
+        started=started,
+    )
     return found[0]
 
 
@@ -105,6 +115,7 @@ def _capture(
     all_threads: bool,
     locals: bool,
     timeout: float,
+    started: Tool | None = None,
 ) -> None:
     """Nonblocking dumps; whatever can't have Python frames is taken at once."""
 
@@ -115,16 +126,16 @@ def _capture(
         take(assemble(one, dump, all_threads=all_threads))
 
     gone: NoSuchProcess | None = None
-    jobs: list[tuple[object, list[str]]] = []
+    jobs: list[tuple[object, tooling.Command]] = []
     for one in wanted:
         if one.never_python:
             put(one, pyspy.Dump())
             continue
         try:
-            jobs.append((one, pyspy.dump_argv(one.pid, locals=locals)))
+            jobs.append((one, started or pyspy.dump_argv(one.pid, locals=locals)))
         except ToolMissing as error:
-            put(one, pyspy.Dump(error=error))
-    again: list[tuple[object, list[str]]] = []
+            put(one, pyspy.without_tool(one.pid, error))
+    again: list[tuple[object, tooling.Command]] = []
 
     def done(key: object, outcome: tooling.Outcome) -> None:
         nonlocal gone

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Any
 
-from proctui.stacks.capturing import capture_many
-from proctui.stacks.catalogue import innermost_user
+from proctui.stacks.alarm import Alarm
 from proctui.stacks.graph import Edge, Node, WaitGraph
-from proctui.stacks.judging import Judgement, thread_sentence
+from proctui.stacks.judging import Judgement, reasons, thread_sentence
 from proctui.stacks.looking import Observed
+from proctui.stacks.origins import Frame, innermost_user, owner_of
 from proctui.stacks.rlocks import owner_idents
 from proctui.stacks.trace import frame_text
 
@@ -18,11 +19,13 @@ __all__ = ["ClosedSets"]
 _FATAL = frozenset({4, 5, 6, 7, 8, 11})
 """ILL TRAP ABRT BUS FPE SEGV: faulthandler catches them, nobody sends them to wake a sleeper."""
 _TIMERS = frozenset({14, 26, 27})
+_NEVER_WAKE = frozenset({28, 32, 33, 34})
+"""WINCH, which whoever imports readline catches, and those that the C library keeps for itself."""
 _SIGINT = 2
-_WAITS_FOR_SIGNAL = ("event", "condition", "asyncio", "selector", "queue-get", "server")
-_NEVER_ALARM = ("event", "condition", "barrier")
-_MOST_OUTSIDERS = 32
+_WAITS_FOR_SIGNAL = ("event", "condition", "asyncio", "selector", "poll", "queue-get", "server")
+_MOST_STRANGERS = 32
 _RLOCK_SECONDS = 2.0
+"""Of our own CPU time, for all the searches of one look."""
 
 
 class ClosedSets:
@@ -34,20 +37,27 @@ class ClosedSets:
         self.rows = {tid: row for one in seen.values() for tid, row in one.rows.items()}
         self.python = {pid for pid, one in seen.items() if one.python}
         self._know_rlocks()
-        self.members = graph.closed(self._open_to_others())
-        self._know_outsiders()
-        # A worker that waits for work in library code alone holds no lock of the program.
+        # All that the graph was made of has been read: whoever slept until now has changed none.
+        for one in seen.values():
+            one.recount()
+        self.alarm = Alarm(graph, self.rows, self.python)
+        self._unseen = {t for t, node in graph.nodes.items() if node.thread.pid not in seen}
+        self._awake = {t for t, node in graph.nodes.items() if self._may_wake(node)}
+        self.members = graph.closed(self._awake | self._unseen)
+        self._locking = {owner_of(user) for row in self.rows.values() if (user := _wants_lock(row))}
         self.harmless = frozenset(tid for tid in graph.nodes if self._is_harmless(tid))
-        self.locked = graph.closed(self._open_to_others(), self.harmless)
+        self.locked = graph.closed(self._awake | self._unseen, self.harmless)
         self.edges: list[Edge] = []
 
     def _is_harmless(self, tid: int) -> bool:
+        """A worker that waits for work in another's code alone holds no lock of those who wait."""
         row = self.rows.get(tid)
         if row is None or self.graph.nodes[tid].thread.pid not in self.python:
             return False
         if not any(frame["kind"] == "python" for frame in row["frames"]):
             return True
-        return bool(row.get("idle")) and innermost_user(row["frames"]) is None
+        user = innermost_user(row["frames"])
+        return bool(row.get("idle")) and (user is None or owner_of(user) not in self._locking)
 
     def _know_rlocks(self) -> None:
         """Whoever owns an RLock is its only waker; a Lock may be released by anybody."""
@@ -59,10 +69,10 @@ class ClosedSets:
             if not node.wait.timed and self.seen[node.thread.pid].still(tid):
                 wanted.setdefault(node.thread.pid, []).append(node)
         closed = self.graph.closed()
-        until = time.monotonic() + _RLOCK_SECONDS
+        until = time.thread_time() + _RLOCK_SECONDS
         # Where no closed set explains a wait yet, the owner is wanted most.
         for pid, nodes in sorted(wanted.items(), key=lambda item: item[1][0].thread.tid in closed):
-            if time.monotonic() > until:
+            if time.thread_time() > until:
                 return
             owners = owner_idents(pid, {node.wait.target or 0 for node in nodes})
             for node in nodes:
@@ -75,36 +85,32 @@ class ClosedSets:
         owner = next((other for other, row in rows.items() if row.get("ident") == ident), None)
         if owner is None:
             edge = Edge(pid, tid, pid, None, "waits for an RLock whose owner, a thread, has ended")
-            return node._replace(wakers=frozenset(), edges=(edge,))
+            # Unless it is one of C code that Python does not know at the moment.
+            known = {other for other, row in rows.items() if row.get("ident") is not None}
+            others = {thread.tid for thread in self.graph.world.threads(pid)} - known
+            return node._replace(wakers=frozenset(others), edges=(edge,))
         edge = Edge(pid, tid, pid, owner, f"waits for an RLock that thread {owner} owns")
         return node._replace(wakers=frozenset({owner}), edges=(edge,), owner=owner)
 
-    def _know_outsiders(self) -> None:
-        """Members that were not asked about need their frames too: their leaf may be an idle one."""
-        pids = {self.graph.nodes[tid].thread.pid for tid in self.members} - set(self.seen)
-        if not pids or len(pids) > _MOST_OUTSIDERS:
-            return
-        for trace in capture_many(sorted(pids)):
-            if trace.get("python"):
-                self.python.add(trace["pid"])
-            self.rows.update({row["tid"]: row for row in trace["threads"]})
-        self.members = self.graph.closed(self._open_to_others())
+    def strangers(self) -> set[int]:
+        """Processes that were not looked at and would close a set that hangs: they are to be."""
+        closed = self.graph.closed(self._awake)
+        stuck = [t for t in closed - self._unseen if self.alarm.raised_by(t)]
+        reach = {one for tid in stuck for one in self.graph.reach(tid)}
+        found = {self.graph.nodes[one].thread.pid for one in reach & self._unseen}
+        return found if len(found) <= _MOST_STRANGERS else set()
 
-    def _open_to_others(self) -> frozenset[int]:
-        """Threads that ran during the look, and those a caught signal may be meant to wake."""
-        found = set()
-        for tid, node in self.graph.nodes.items():
-            one = self.seen.get(node.thread.pid)
-            if (one is not None and not one.still(tid)) or self._signal_wakes(node):
-                found.add(tid)
-        return frozenset(found)
+    def _may_wake(self, node: Node) -> bool:
+        """Whether a thread ran during the look, or a caught signal may be meant to wake it."""
+        one = self.seen.get(node.thread.pid)
+        return (one is not None and not one.still(node.thread.tid)) or self._signal_wakes(node)
 
     def _signal_wakes(self, node: Node) -> bool:
         pid, tid = node.thread.pid, node.thread.tid
         signals = self.graph.world.signals(pid)
         if signals is None:
             return True
-        caught = signals.caught - _FATAL - _TIMERS
+        caught = signals.caught - _FATAL - _TIMERS - _NEVER_WAKE
         if pid in self.python:
             # Python's own handler of SIGINT stands in every program; others are set on purpose.
             row = self.rows.get(tid)
@@ -117,34 +123,17 @@ class ClosedSets:
         )
         return (node.wait.kind in ("futex", "poll") or own_pipe) and bool(caught)
 
-    def _alarming(self, tid: int) -> bool:
-        """Whether a thread's wait is more than a known idle leaf."""
-        node = self.graph.nodes[tid]
-        row = self.rows.get(tid)
-        if node.thread.pid not in self.python:
-            return True
-        if row is None or not any(frame["kind"] == "python" for frame in row["frames"]):
-            return node.owner is not None
-        if tid == node.thread.pid and row["waits_for"] == "asyncio":
-            return True
-        if row.get("idle"):
-            return False
-        if tid == node.thread.pid and row["waits_for"] in _NEVER_ALARM:
-            # The idiom of a main thread that lives for its daemon threads until a signal comes.
-            return _in_test(row)
-        return True
-
     def judge(self, pid: int) -> Judgement | None:
         """The verdict for a process with a thread of its own in a closed set that alarms."""
         inside = [tid for tid in self.members if self.graph.nodes[tid].thread.pid == pid]
         own = sorted(
-            (tid for tid in inside if self._alarming(tid)), key=lambda tid: (tid != pid, tid)
+            (tid for tid in inside if self.alarm.raised_by(tid)), key=lambda tid: (tid != pid, tid)
         )
         if not own:
             return None
         reach = self.graph.reach(own[0])
         return self._judgement(
-            pid, own[0], reach, [one for one in sorted(reach) if self._alarming(one)]
+            pid, own[0], reach, [one for one in sorted(reach) if self.alarm.raised_by(one)]
         )
 
     def _judgement(self, pid: int, tid: int, reach: set[int], culprits: list[int]) -> Judgement:
@@ -172,7 +161,7 @@ class ClosedSets:
         node = self.graph.nodes[tid]
         if node.edges:
             where = thread_sentence(self.rows.get(tid), node, with_wait=False)
-            return f"{where} {'; '.join(edge.why for edge in node.edges[:3])}"
+            return f"{where} {reasons(node)}"
         return thread_sentence(self.rows.get(tid), node)
 
     def _cycle(self, tid: int, reach: set[int], culprits: list[int]) -> list[int]:
@@ -243,10 +232,9 @@ class ClosedSets:
         return tuple(edge for edge in node.edges if edge.to_pid in locked) or node.edges
 
 
-def _in_test(row: dict[str, object]) -> bool:
-    frames = row["frames"]
-    assert isinstance(frames, list)
-    return any("/_pytest/" in (frame["file"] or "") for frame in frames)
+def _wants_lock(row: dict[str, Any]) -> Frame | None:
+    """Where the program waits for a lock; ``None`` where it does not."""
+    return innermost_user(row["frames"]) if row.get("lock") else None
 
 
 def _find_cycle(following: dict[int, list[int]], start: int) -> list[int]:

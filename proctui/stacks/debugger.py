@@ -10,10 +10,12 @@ import importlib.util
 import os
 import socket
 import sys
+import time
 from typing import Any
 
 from proctui.errors import (
     BadArgument,
+    Changed,
     NoSuchProcess,
     NotSupported,
     ProctuiError,
@@ -23,11 +25,12 @@ from proctui.errors import (
 )
 from proctui.machine.identity import identify
 from proctui.model import Identity, Role
-from proctui.stacks import kernel
+from proctui.stacks import kernel, pyspy
 from proctui.stacks.assemble import after_check
 from proctui.stacks.preflight import Preflight
+from proctui.stacks.sockets import SocketTable
+from proctui.stacks.starting import find_tool
 from proctui.stacks.tasks import python_version
-from proctui.stacks.tooling import find_tool
 from proctui.text import sanitize
 
 __all__ = ["HOW", "attach", "plan", "python_version", "refusal"]
@@ -85,6 +88,7 @@ def plan(pid: int, how: str = "auto", port: int | None = None) -> dict[str, Any]
     """What an attach would run and risk: ``pid identity name how command risks port interactive``.
 
     Raises :class:`RefusedError` for who is never attached to,
+    :class:`AccessDenied` where the kernel lets us trace it not,
     :class:`ToolMissing` with the command that installs what is needed.
     """
     check_pid(pid, signalling=True)
@@ -96,6 +100,8 @@ def plan(pid: int, how: str = "auto", port: int | None = None) -> dict[str, Any]
     reason = refusal(pid)
     if reason is not None:
         raise RefusedError(f"no debugger is attached to process {pid}: {reason}")
+    if not kernel.may_attach(pid):
+        raise pyspy.denied(pid, "the memory", "debug")
     chosen = _choose(pid, how)
     if port is not None and chosen != "debugpy":
         raise BadArgument(f"{chosen} takes no port", "--port belongs to --how debugpy")
@@ -187,15 +193,21 @@ def _free_port() -> int:
     raise NotSupported("no port is free on the loopback address")
 
 
-def attach(pid: int, how: str = "auto", port: int | None = None) -> dict[str, Any]:
+def attach(
+    pid: int, how: str = "auto", port: int | None = None, *, planned: str | None = None
+) -> dict[str, Any]:
     """Attach; the plan's keys with ``status``, ``output``, ``warnings`` and, for debugpy, ``listen``.
 
     gdb and pdb take the terminal over until the user leaves them; without a
-    terminal they are refused.
+    terminal they are refused.  ``planned`` is the identity of a plan that a
+    person has agreed to: raises :class:`Changed` where the pid is another
+    process now.
     """
     from proctui.killing.attach import attach as run
 
     chosen = plan(pid, how, port)
+    if planned is not None and chosen["identity"] != planned:
+        raise Changed(f"process {pid} is now {chosen['identity']}, not {planned}")
     if chosen["interactive"] and not _has_terminal():
         raise RefusedError(
             f"{chosen['how']} needs a terminal to talk to",
@@ -213,9 +225,23 @@ def attach(pid: int, how: str = "auto", port: int | None = None) -> dict[str, An
         result["warnings"] = [f"process {pid} has ended"]
     if chosen["how"] == "debugpy":
         result["listen"] = f"127.0.0.1:{chosen['port']}"
-        if done.status != 0:
-            raise NotSupported(f"debugpy could not attach to {pid}: {result['output'][-300:]}")
+        # Its status is 0 as well where the program refuses, having one already.
+        if done.status != 0 or not _listens(result["listen"]):
+            raise NotSupported(
+                f"debugpy could not attach to {pid}: {result['output'][-300:].strip()}",
+                "one that was attached before stays in the process until it ends",
+            )
     return result
+
+
+def _listens(address: str, patience: float = 2.0) -> bool:
+    """Whether somebody listens there, without connecting: the first who does is debugpy's client."""
+    until = time.monotonic() + patience
+    while address not in SocketTable().listening():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _has_terminal() -> bool:

@@ -8,14 +8,18 @@ it, and change the very thing we look at.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess
 from proctui.stacks import kernel
 from proctui.text import sanitize
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["Descriptor", "Holders", "all_pids", "descriptor", "epoll_targets", "fdinfo"]
 
@@ -96,13 +100,32 @@ def fdinfo_field(pid: int, fd: int, name: str) -> str | None:
     return None
 
 
-def epoll_targets(pid: int, epfd: int) -> list[int]:
-    """The descriptors an epoll instance watches (``tfd:`` lines, epoll(7))."""
-    return [
-        int(line.split()[1])
-        for line in fdinfo(pid, epfd).splitlines()
-        if line.startswith("tfd:") and len(line.split()) > 1
-    ]
+def epoll_targets(pid: int, epfd: int) -> list[Descriptor] | None:
+    """What an epoll instance watches (``tfd:`` lines of its fdinfo, proc_pid_fdinfo(5)).
+
+    ``None`` where not all of it can be told: it watches files, not numbers,
+    and one whose number was closed or given to another lives on elsewhere.
+    """
+    text = fdinfo(pid, epfd)
+    found: list[Descriptor] = []
+    for line in text.splitlines():
+        if not line.startswith("tfd:"):
+            continue
+        one = descriptor(pid, int(line.split()[1]))
+        if one is None or not _is_inode(one, line):
+            return None
+        found.append(one)
+    return found if text else None
+
+
+def _is_inode(one: Descriptor, line: str) -> bool:
+    """Whether a descriptor is still the file that ``ino:`` of a ``tfd:`` line names."""
+    _, told, inode = line.partition("ino:")
+    try:
+        there = os.stat(f"/proc/{one.pid}/fd/{one.fd}").st_ino
+    except OSError:
+        return False
+    return not told or int(inode.split()[0], 16) == there
 
 
 def _others_are_hidden() -> bool:
@@ -114,6 +137,8 @@ def _others_are_hidden() -> bool:
             lines = [line for line in file if line.split()[4] == "/proc"]
     except (OSError, IndexError):
         return False
+    import re
+
     return bool(lines) and bool(
         re.search(r"hidepid=(?:[1-4]|noaccess|invisible|ptraceable)", lines[-1])
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from proctui.stacks import descriptors, kernel
 from proctui.stacks.descriptors import Descriptor
@@ -13,7 +13,9 @@ from proctui.stacks.wording import Wait, at_most, in_kernel, int32, sleeping, ti
 __all__ = ["HANDLERS", "name_descriptor"]
 
 F_SETLKW, F_SETLKW64, F_OFD_SETLKW = 7, 14, 38
-_POLL_MOST = 4096
+_POLL_MOST = 1 << 16
+"""Descriptors of one poll that are looked at; of more, none is."""
+_NAMED_MOST = 4
 
 
 def _one(thread: ThreadLook, fd: int) -> tuple[tuple[Descriptor, ...], str]:
@@ -86,50 +88,68 @@ def _connect(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
 
 
 def _watch(
-    thread: ThreadLook, fds: Iterable[int], how: str, timed: bool, seconds: float | None
+    how: str, found: Sequence[Descriptor] | None, timed: bool, seconds: float | None
 ) -> Wait:
-    numbers = list(fds)
-    found = [d for d in (descriptors.descriptor(thread.pid, fd) for fd in numbers) if d is not None]
-    names = [name_descriptor(d) for d in found[:4]]
-    if len(numbers) > len(names):
-        names.append(
-            f"{len(numbers) - len(names)} more" if names else f"{len(numbers)} descriptors"
-        )
-    what = ", ".join(names) if names else "nothing"
-    return Wait(
-        "poll", f"{how} on {what} {at_most(timed, seconds)}", timed, tuple(found), seconds=seconds
-    )
+    """``found`` is ``None`` where not all that is watched can be told."""
+    if found is None:
+        what = "descriptors that can't be looked at"
+    else:
+        names = [name_descriptor(one) for one in found[:_NAMED_MOST]]
+        if len(found) > len(names):
+            names.append(f"{len(found) - len(names)} more")
+        what = ", ".join(names) or "nothing"
+    words = f"{how} on {what} {at_most(timed, seconds)}"
+    return Wait("poll", words, timed, tuple(found or ()), seconds=seconds, unseen=found is None)
 
 
-def _poll_fds(pid: int, address: int, count: int) -> list[int]:
-    raw = kernel.read_memory(pid, address, 8 * min(count, _POLL_MOST)) if count else b""
-    return [fd for fd, _, _ in struct.iter_unpack("ihh", raw or b"") if fd >= 0]
+def _all_of(pid: int, fds: Iterable[int] | None) -> list[Descriptor] | None:
+    """The descriptors behind the numbers; ``None`` unless each can be looked at."""
+    if fds is None:
+        return None
+    found = [descriptors.descriptor(pid, fd) for fd in fds]
+    known = [one for one in found if one is not None]
+    return known if len(known) == len(found) else None
+
+
+def _poll_fds(pid: int, address: int, count: int) -> list[int] | None:
+    if count == 0:
+        return []
+    raw = kernel.read_memory(pid, address, 8 * count) if count <= _POLL_MOST else None
+    return None if raw is None else [fd for fd, _, _ in struct.iter_unpack("ihh", raw) if fd >= 0]
 
 
 def _poll(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     limit = int32(args[2])
     seconds = limit / 1000 if limit >= 0 else None
-    return _watch(thread, _poll_fds(thread.pid, args[0], args[1]), "poll", limit >= 0, seconds)
+    found = _all_of(thread.pid, _poll_fds(thread.pid, args[0], args[1]))
+    return _watch("poll", found, limit >= 0, seconds)
 
 
 def _ppoll(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
-    seconds = timespec(thread.pid, args[2])
-    return _watch(thread, _poll_fds(thread.pid, args[0], args[1]), "poll", bool(args[2]), seconds)
+    found = _all_of(thread.pid, _poll_fds(thread.pid, args[0], args[1]))
+    return _watch("poll", found, bool(args[2]), timespec(thread.pid, args[2]))
+
+
+def _select_fds(pid: int, count: int, addresses: Iterable[int]) -> list[int] | None:
+    """The sets are overwritten with the answer on return; in the sleep they still hold the question."""
+    fds: set[int] = set()
+    for address in addresses if count else ():
+        if not address:
+            continue
+        raw = kernel.read_memory(pid, address, (count + 7) // 8) if count <= _POLL_MOST else None
+        if raw is None:
+            return None
+        bits = int.from_bytes(raw, "little")
+        fds.update(n for n in range(count) if bits >> n & 1)
+    return sorted(fds)
 
 
 def _select(thread: ThreadLook, args: tuple[int, ...], *, micro: bool = True) -> Wait:
-    fds: set[int] = set()
-    most = min(args[0], _POLL_MOST)
-    size = (most + 7) // 8
-    for address in args[1:4]:
-        # The sets are overwritten with the result on return; in the sleep they still hold the question.
-        raw = kernel.read_memory(thread.pid, address, size) if address and size else None
-        bits = int.from_bytes(raw or b"", "little")
-        fds.update(n for n in range(most) if bits >> n & 1)
+    fds = _select_fds(thread.pid, int32(args[0]), args[1:4])
     seconds = timespec(thread.pid, args[4], micro=micro)
-    if not fds and args[4]:
+    if fds == [] and args[4]:
         return Wait("sleep", sleeping(seconds), timed=True, seconds=seconds)
-    return _watch(thread, sorted(fds), "select", bool(args[4]), seconds)
+    return _watch("select", _all_of(thread.pid, fds), bool(args[4]), seconds)
 
 
 def _pselect(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
@@ -140,12 +160,12 @@ def _epoll(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     limit = int32(args[3])
     seconds = limit / 1000 if limit >= 0 else None
     watched = descriptors.epoll_targets(thread.pid, int32(args[0]))
-    return _watch(thread, watched, "epoll", limit >= 0, seconds)
+    return _watch("epoll", watched, limit >= 0, seconds)
 
 
 def _epoll2(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     watched = descriptors.epoll_targets(thread.pid, int32(args[0]))
-    return _watch(thread, watched, "epoll", bool(args[3]), timespec(thread.pid, args[3]))
+    return _watch("epoll", watched, bool(args[3]), timespec(thread.pid, args[3]))
 
 
 def _fcntl(thread: ThreadLook, args: tuple[int, ...]) -> Wait:

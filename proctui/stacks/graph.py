@@ -6,7 +6,7 @@ worker closes a cycle with its controller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, NamedTuple
 
 from proctui.errors import check_pid
@@ -107,8 +107,8 @@ class WaitGraph:
 
     def closed(
         self,
-        extra_outside: frozenset[int] = frozenset(),
-        harmless: frozenset[int] = frozenset(),
+        extra_outside: Set[int] = frozenset(),
+        harmless: Set[int] = frozenset(),
     ) -> set[int]:
         """The greatest set of threads that are all blocked and whose wakers are all in it.
 

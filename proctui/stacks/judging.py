@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from proctui.stacks import locks
-from proctui.stacks.catalogue import innermost_user
+from proctui.stacks.alarm import stuck_in_test
 from proctui.stacks.graph import Edge, Node, WaitGraph
 from proctui.stacks.looking import Observed
+from proctui.stacks.origins import innermost_user
 from proctui.stacks.trace import frame_text
 
-__all__ = ["Judgement", "judge_alone", "judge_gil", "judge_locks", "thread_sentence"]
+__all__ = ["Judgement", "judge_alone", "judge_gil", "judge_locks", "reasons", "thread_sentence"]
 
 _TOLD_BY_EDGES = ("exit", "read", "write", "receive", "send", "file-lock")
 """Kinds of wait whose edges say all that their words say, and who is at the other end."""
@@ -39,6 +40,11 @@ def thread_sentence(
     if where is not None:
         title += f" at {frame_text(where)}"
     return f"{title}: {row['wait'] or 'running'}" if with_wait else title
+
+
+def reasons(node: Node) -> str:
+    """Why it waits, once for all whom it waits for alike."""
+    return "; ".join(list(dict.fromkeys(edge.why for edge in node.edges))[:3])
 
 
 def judge_gil(one: Observed) -> Judgement | None:
@@ -78,8 +84,13 @@ def judge_locks(
     judged by closed sets alone: their sources say nothing about each other.
     """
     rows = one.rows
-    waiting = [row for row in rows.values() if row.get("lock") and _is_private(one, row, graph)]
-    if not waiting or not one.python:
+    waiting = [
+        row
+        for row in rows.values()
+        if (row.get("lock") or (row["tid"] == one.pid and stuck_in_test(row)))
+        and _is_private(one, row, graph)
+    ]
+    if not waiting or not one.framed:
         return None
     tids = {row["tid"] for row in waiting}
     holdings = _holdings(one, tids)
@@ -92,10 +103,10 @@ def judge_locks(
     if not unexplained:
         return None
     evidence = [thread_sentence(row, None) for row in unexplained[:6]]
-    evidence.append(f"no thread of the process that could release it ran in {one.seconds:.1f} s")
-    helpers = [row for row in rows.values() if row["tid"] in harmless]
-    unless = [f'{row["tid"]} "{row["name"]}" releases it' for row in helpers[:3]]
-    return Judgement("suspected", evidence, None, unless or ["a signal handler releases it"])
+    evidence.append(f"no thread of the process that could wake it ran in {one.seconds:.1f} s")
+    helpers = [row for row in rows.values() if row["tid"] in harmless and row not in unexplained]
+    unless = [f'{row["tid"]} "{row["name"]}" wakes it' for row in helpers[:3]]
+    return Judgement("suspected", evidence, None, unless or ["a signal handler wakes it"])
 
 
 def _is_private(one: Observed, row: dict[str, Any], graph: WaitGraph) -> bool:
@@ -162,10 +173,13 @@ def judge_alone(one: Observed, graph: WaitGraph) -> Judgement:
         return Judgement(
             "waiting", [f"has ended; its parent {one.last.ppid} has not yet reaped it"]
         )
+    main = graph.nodes.get(one.pid)
+    if main is not None and main.wait.kind == "frozen":
+        return Judgement("waiting", [f"{main.wait.words}; thawing it lets it go on"])
     rows = one.rows
-    running = [t for t in one.last.threads if t.state == "R"]
-    if one.usage >= BUSY_PERCENT or running:
-        leaf = next((row for row in rows.values() if row["active"] or row["state"] == "R"), None)
+    running = any(thread.state == "R" for thread in one.last.threads)
+    leaf = next((row for row in rows.values() if row["state"] == "R" or not row["wait"]), None)
+    if one.usage >= BUSY_PERCENT or running or leaf is not None:
         where = f"; {thread_sentence(leaf, None)}" if leaf else ""
         return Judgement(
             "running", [f"used {one.usage:.0f} % of a core over {one.seconds:.1f} s{where}"]
@@ -197,8 +211,7 @@ def _asleep(one: Observed, graph: WaitGraph) -> Judgement:
         row, node = rows.get(tid), nodes[tid]
         sentence = thread_sentence(row, node)
         if node.edges and node.wait.kind in _TOLD_BY_EDGES and not (row and row.get("idle")):
-            why = "; ".join(edge.why for edge in node.edges[:2])
-            sentence = f"{thread_sentence(row, node, with_wait=False)} {why}"
+            sentence = f"{thread_sentence(row, node, with_wait=False)} {reasons(node)}"
         elif node.outside and node.outside[0] not in sentence:
             sentence += f"; it may be ended by {node.outside[0]}"
         evidence.append(sentence)
@@ -214,4 +227,4 @@ def _is_quiet(one: Observed, node: Node, row: dict[str, Any] | None) -> bool:
     if row is not None and row.get("idle"):
         return True
     helper = row is None or not any(frame["kind"] == "python" for frame in row["frames"])
-    return one.python and helper and node.wait.kind == "futex"
+    return one.framed and helper and node.wait.kind == "futex"

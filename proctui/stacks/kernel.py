@@ -9,13 +9,18 @@ nothing at all (a running thread and a denied one look the same).
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess, NotSupported
 from proctui.machine import stat
 from proctui.machine.stat import PF_KTHREAD
 from proctui.stacks import syscalls
 from proctui.text import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = [
     "Call",
@@ -34,6 +39,8 @@ __all__ = [
 ]
 
 SIGNAL_LAST = 64
+FREEZERS = frozenset({"do_freezer_trap", "get_signal", "__refrigerator"})
+"""Where a thread sleeps whose control group is frozen (cgroups(7), the second version and the first)."""
 
 
 _NEEDS_WCHAN = frozenset({"open", "openat", "openat2", "fcntl", "clone", "clone3"})
@@ -96,6 +103,15 @@ class Signals(NamedTuple):
     caught: frozenset[int]
     tracer: int
     uid: int
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a SIGSTOP waits to stop it."""
+        if not self.pending:
+            return False
+        import signal  # whose enums take longer to make than a process to be looked at
+
+        return signal.SIGSTOP in self.pending
 
 
 def _read(path: str, size: int = 4096) -> bytes:
@@ -187,10 +203,19 @@ def look(pid: int, *, gated: bool = True) -> ProcessLook:
             threads.append(look_thread(pid, tid, gated=gated and not head.kernel))
         except NoSuchProcess:
             continue
+    threads = _frozen(threads)
     # A 32-bit program's addresses lie below 4 GiB: only then its executable is asked.
     low = any(thread.call is not None and thread.low for thread in threads)
     compat = low and word_size(pid) == 4
     return head._replace(threads=tuple(threads), compat=compat)
+
+
+def _frozen(threads: list[ThreadLook]) -> list[ThreadLook]:
+    """A frozen thread shows the system call that it was taken out of: only its wchan tells."""
+    first = next((one for one in threads if one.state not in "ZX" and one.call is not None), None)
+    if first is None or (first.wchan or wchan_of(first.pid, first.tid)) not in FREEZERS:
+        return threads
+    return [one._replace(wchan=wchan_of(one.pid, one.tid)) for one in threads]
 
 
 def available() -> bool:
@@ -250,15 +275,32 @@ def signals_of(pid: int) -> Signals | None:
 
 
 def switches(pid: int, tid: int) -> int | None:
-    """Context switches of a thread so far: unchanged means that it did not run in between."""
+    """Context switches of a thread so far: unchanged means that it did not run in between.
+
+    They are counted when it gives up the CPU, so one that runs now has no
+    count: ``None``, as where it can't be read.
+    """
     raw, _ = _try(f"/proc/{pid}/task/{tid}/status")
     if raw is None:
         return None
     total = 0
     for line in raw.splitlines():
+        if line.startswith(b"State:") and b"R" in line[6:9]:
+            return None
         if line.startswith((b"voluntary_ctxt_switches:", b"nonvoluntary_ctxt_switches:")):
             total += int(line.rsplit(b":", 1)[1])
     return total
+
+
+def may_attach(pid: int) -> bool:
+    """Whether we may trace a process: its memory opens to the same (PTRACE_MODE_ATTACH, ptrace(2))."""
+    try:
+        os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_memory(pid: int, address: int, size: int) -> bytes | None:

@@ -14,7 +14,7 @@ import functools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from proctui.stacks import catalogue, trace
+from proctui.stacks import origins, trace
 
 __all__ = ["Held", "Holding", "cycles", "holding"]
 
@@ -50,7 +50,7 @@ def holding(pid: int, tid: int, frames: Sequence[Mapping[str, Any]], *, waits: b
     holds: list[Held] = []
     wants: Held | None = None
     for depth, frame in enumerate(frames[:_DEEPEST]):
-        if catalogue.is_library(frame) or not frame.get("line"):
+        if origins.owner_of(frame) == origins.STANDARD or not frame.get("line"):
             continue
         tree = _parse(trace.source_of(pid, frame.get("file")))
         if tree is None:

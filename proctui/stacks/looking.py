@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from proctui.errors import AccessDenied, NoSuchProcess
@@ -13,10 +14,11 @@ from proctui.machine.stat import CLOCK_TICKS
 from proctui.stacks import kernel
 from proctui.stacks.capturing import capture_many
 from proctui.stacks.kernel import ProcessLook
+from proctui.stacks.tasks import python_version
 from proctui.stacks.trace import StackTrace
 from proctui.stacks.world import World
 
-__all__ = ["Observed", "observe"]
+__all__ = ["Observation", "Observed"]
 
 Capture = Callable[[list[int]], list[StackTrace]]
 
@@ -24,7 +26,7 @@ Capture = Callable[[list[int]], list[StackTrace]]
 class Observed:
     """One process over the look: ``rows`` are its threads' last seen rows by tid."""
 
-    def __init__(self, identity: Identity, first: ProcessLook) -> None:
+    def __init__(self, identity: Identity, first: ProcessLook, began: float) -> None:
         self.identity = identity
         self.pid = identity.pid
         self.first = first
@@ -32,15 +34,35 @@ class Observed:
         self.traces: list[StackTrace] = []
         self.before = _switches(first)
         self.after: dict[int, int | None] = {}
-        self.seconds = 0.0
+        self._began = began
+        self._ended = began
 
     @property
     def rows(self) -> dict[int, dict[str, Any]]:
         return {row["tid"]: row for row in self.traces[-1]["threads"]} if self.traces else {}
 
     @property
-    def python(self) -> bool:
+    def framed(self) -> bool:
+        """Whether its Python frames are known."""
         return bool(self.traces and self.traces[-1].get("python"))
+
+    @functools.cached_property
+    def python(self) -> bool:
+        """Whether it is a Python process, be its frames known or not."""
+        if self.traces and self.traces[-1].get("python") is not None:
+            return bool(self.traces[-1]["python"])
+        return python_version(self.pid) is not None
+
+    def recount(self) -> None:
+        """Count the context switches again: the look lasts until now."""
+        if self.last is not None:
+            self.after = _switches(self.last)
+            self._ended = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been looked at."""
+        return self._ended - self._began
 
     def still(self, tid: int) -> bool:
         """Whether a thread did not run at all during the look: its context switches stood still."""
@@ -74,44 +96,49 @@ def _switches(look: ProcessLook) -> dict[int, int | None]:
     return {t.tid: kernel.switches(look.pid, t.tid) for t in look.threads if t.state not in "ZX"}
 
 
-def observe(
-    pids: Iterable[int], seconds: float, capture: Capture | None = None
-) -> tuple[dict[int, Observed], World, list[str]]:
-    """Look at processes for ``seconds``; the world is the moment at the end.
+class Observation:
+    """What :meth:`look` saw of each process; ``world`` is the moment at the end."""
 
-    Stacks are dumped at the beginning, and again at the end for those in
-    which any thread ran meanwhile: the others' can't have changed.
-    """
-    capture = capture or capture_many
-    began = time.monotonic()
-    seen: dict[int, Observed] = {}
-    for pid in pids:
-        try:
-            seen[pid] = Observed(identify(pid), kernel.look(pid))
-        except (NoSuchProcess, AccessDenied):
-            continue
-    warnings: list[str] = []
-    _dump(seen, capture, warnings)
-    time.sleep(max(0.0, seconds - (time.monotonic() - began)))
-    world = World()
-    for pid in list(seen):
-        one = seen[pid]
-        one.last = world.look(pid)
-        if one.last is None or not _same(one.identity):
-            del seen[pid]
-            continue
-        one.seconds = time.monotonic() - began
-        one.after = _switches(one.last)
-    moved = {pid: one for pid, one in seen.items() if not one.all_still}
-    _dump(moved, capture, warnings)
-    return seen, world, list(dict.fromkeys(warnings))
+    def __init__(self, capture: Capture | None = None) -> None:
+        self.seen: dict[int, Observed] = {}
+        self.world = World()
+        self.warnings: list[str] = []
+        self.errors: list[dict[str, Any]] = []
+        self.denied: list[str] = []
+        self._capture = capture or capture_many
 
+    def look(self, pids: Iterable[int], seconds: float) -> None:
+        """Look at processes for ``seconds``, and so much longer at those seen before.
 
-def _dump(seen: Mapping[int, Observed], capture: Capture, warnings: list[str]) -> None:
-    for trace in capture(list(seen)):
-        seen[trace["pid"]].traces.append(trace)
-        if "error" in trace:
-            warnings += trace["warnings"]
+        Stacks are dumped at the beginning, and again at the end for those in
+        which any thread ran meanwhile: the others' can't have changed.
+        """
+        began = time.monotonic()
+        new: list[int] = []
+        for pid in pids:
+            try:
+                self.seen[pid] = Observed(identify(pid), kernel.look(pid), began)
+                new.append(pid)
+            except (NoSuchProcess, AccessDenied):
+                continue
+        self._dump(new)
+        time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+        self.world = World()
+        for pid, one in list(self.seen.items()):
+            one.last = self.world.look(pid)
+            if one.last is None or not _same(one.identity):
+                del self.seen[pid]
+                continue
+            one.recount()
+        self._dump([pid for pid, one in self.seen.items() if not one.all_still])
+
+    def _dump(self, pids: list[int]) -> None:
+        for trace in self._capture(pids):
+            self.seen[trace["pid"]].traces.append(trace)
+            if trace.get("error"):
+                self.errors.append(trace["error"])
+                self.warnings += [one for one in trace["warnings"] if one not in self.warnings]
+                self.denied += [one for one in trace["denied"] if one not in self.denied]
 
 
 def _same(identity: Identity) -> bool:

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from proctui.stacks import kernel
+from proctui.stacks import kernel, namespaces
 from proctui.stacks.kernel import ThreadLook
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = [
     "Mapping",
@@ -21,12 +26,15 @@ __all__ = [
     "owner_of_wait",
     "pi_owner",
     "sharers",
+    "thread_of_ident",
 ]
 
 _MUTEX = struct.Struct("<iIiIi")
 _MUTEX_KINDS = 0x1FF
 """PTHREAD_MUTEX_*_NP types and flag bits of glibc's ``__kind`` (pthreadP.h)."""
 _CONTENDED = 2
+_DESCRIPTION = 1024
+"""Bytes of it that are searched: glibc has the id at 720 on x86-64, at 208 on AArch64."""
 FUTEX_TID_MASK = 0x3FFFFFFF
 FUTEX_COMMANDS = 0x7F
 FUTEX_WAIT = 0
@@ -90,7 +98,7 @@ def mutex_owner(pid: int, address: int, tids: Iterable[int]) -> int | None:
     word, count, owner, users, kind = _MUTEX.unpack(raw)
     if word != _CONTENDED or not 1 <= users < 1 << 20 or kind & ~_MUTEX_KINDS or count > 1 << 20:
         return None
-    return owner if owner in set(tids) else None
+    return namespaces.thread_of(pid, owner, tids)
 
 
 def owner_of_wait(thread: ThreadLook, tids: Iterable[int]) -> int | None:
@@ -113,10 +121,26 @@ def joined_thread(thread: ThreadLook, tids: Iterable[int]) -> int | None:
     call = thread.call
     if call is None or len(call.args) < 3 or call.args[1] & 0xFF != FUTEX_WAIT_BITSET:
         return None
-    return call.args[2] if call.args[2] in set(tids) - {thread.tid} else None
+    joined = namespaces.thread_of(thread.pid, call.args[2], tids)
+    return joined if joined != thread.tid else None
 
 
-def pi_owner(pid: int, address: int) -> int | None:
+def thread_of_ident(pid: int, ident: int, tids: Iterable[int]) -> int | None:
+    """The thread behind a ``pthread_t``, Python's own number of a thread.
+
+    It is the address of the C library's description of the thread
+    (``struct pthread`` of glibc and musl), which holds the thread's id not
+    far from its beginning.
+    """
+    raw = kernel.read_memory(pid, ident, _DESCRIPTION) if ident % 8 == 0 else None
+    known = namespaces.inner_ids(pid, tids)
+    words = struct.unpack(f"<{_DESCRIPTION // 4}I", raw) if raw is not None else ()
+    return next((known[word] for word in words if word in known), None)
+
+
+def pi_owner(pid: int, address: int, tids: Iterable[int]) -> int | None:
     """The owner of a priority-inheriting mutex stands in the futex word itself (futex(2))."""
     raw = kernel.read_memory(pid, address, 4)
-    return int.from_bytes(raw, "little") & FUTEX_TID_MASK or None if raw is not None else None
+    if raw is None:
+        return None
+    return namespaces.thread_of(pid, int.from_bytes(raw, "little") & FUTEX_TID_MASK, tids)

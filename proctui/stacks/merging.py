@@ -6,10 +6,12 @@ hundred workers mostly stands in a handful of places.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
-from proctui.stacks.catalogue import innermost_user, is_library
+from proctui.stacks.origins import innermost_user, owner_of
 from proctui.stacks.trace import frame_text, source_line
 
 __all__ = ["compare", "fold_frames", "merge", "merged_text"]
@@ -31,6 +33,7 @@ def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
     and ``source``, the line where the file is readable.
     """
     groups: dict[tuple[object, ...], dict[str, Any]] = {}
+    waits: dict[int, list[str]] = {}
     for trace in traces:
         for thread in trace["threads"]:
             group = groups.get(_key(thread))
@@ -52,20 +55,38 @@ def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
                     if where
                     else None,
                 }
+            waits.setdefault(id(group), []).append(thread["wait"] or "")
             group["count"] += 1
             if trace["pid"] not in group["processes"]:
                 group["processes"].append(trace["pid"])
             group["threads"].append(
                 {"pid": trace["pid"], "tid": thread["tid"], "name": thread["name"]}
             )
+    for group in groups.values():
+        group["wait"] = _common(waits[id(group)]) or waits[id(group)][0] or None
     return sorted(groups.values(), key=lambda group: -group["count"])
 
 
+def _common(waits: Sequence[str]) -> str:
+    """What all of them wait for: without the clauses, else the numbers, in which they differ."""
+    shared = _shared_clauses(waits)
+    return shared or _shared_clauses([re.sub(r"[0-9]+", "…", wait) for wait in waits])
+
+
+def _shared_clauses(waits: Sequence[str]) -> str:
+    clauses = zip(*(wait.split(", ") for wait in waits), strict=False)
+    return ", ".join(same[0] for same in takewhile(lambda each: len(set(each)) == 1, clauses))
+
+
 def fold_frames(frames: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The frames with each run of library frames as one: ``{"text", "library", "frames"}``."""
+    """The frames with each run of library frames as one: ``{"text", "library", "frames"}``.
+
+    Of a program that is installed as a package, that package is no library.
+    """
     rows: list[dict[str, Any]] = []
+    user = innermost_user(frames)
     for frame in frames:
-        library = is_library(frame)
+        library = user is None or owner_of(frame) != owner_of(user)
         if library and rows and rows[-1]["library"]:
             rows[-1]["frames"].append(frame)
             rows[-1]["text"] = (
@@ -85,7 +106,9 @@ def merged_text(groups: Sequence[Mapping[str, Any]]) -> str:
             f"{threads} thread{'s' * (threads > 1)} in {processes} process{'es' * (processes > 1)}"
         )
         pids = ", ".join(map(str, group["processes"][:6])) + (" …" if processes > 6 else "")
-        lines.append(f"{many} ({pids}): {group['wait'] or 'running'}")
+        gil = ", holding the GIL" if group["holds_gil"] else ""
+        lines.append(f"{many} ({pids}): {group['where'] or '?'}{gil}")
+        lines.append(f"    {group['wait'] or 'running'}")
         if group["source"]:
             lines.append(f"    │ {group['source'].strip()}")
         lines += [f"    {row['text']}" for row in group["folded"]]

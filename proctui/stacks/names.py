@@ -6,24 +6,35 @@ over argv), so argv is read again for every label.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from proctui.stacks.origins import Frame, module_of, short_file
 from proctui.text import sanitize
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from proctui.model import ProcInfo
 
-__all__ = ["label", "label_of", "label_of_pid", "read_argv", "read_environ"]
+__all__ = ["label", "label_by_frames", "label_of", "label_of_pid", "read_argv", "read_environ"]
 
-_XDIST = re.compile(r"^\[pytest-xdist running\]\s*(?P<test>.*)$")
-_XDIST_IDLE = re.compile(r"^\[pytest-xdist idle\]")
+_XDIST = "[pytest-xdist running]"
+_XDIST_IDLE = "[pytest-xdist idle]"
 _ROLES = (
     ("multiprocessing.resource_tracker", "resource tracker"),
     ("multiprocessing.forkserver", "fork server"),
     ("multiprocessing.spawn", "spawned worker"),
 )
+_PLACES = {
+    ("multiprocessing/pool.py", "worker"): "pool worker",
+    ("concurrent/futures/process.py", "_process_worker"): "pool worker",
+    ("torch/utils/data/_utils/worker.py", "_worker_loop"): "data loader's worker",
+    ("multiprocessing/managers.py", "serve_forever"): "manager",
+    ("multiprocessing/process.py", "_bootstrap"): "multiprocessing worker",
+}
+"""What a forked process does, which its command line, its parent's, can't tell."""
+_RUNS_A_TEST = ("_pytest/python.py", "pytest_pyfunc_call")
+_TITLED = ("gunicorn", "celery", "celeryd", "postgres", "nginx", "ray", "uvicorn")
+"""They write over their title what each of their processes does: ``nginx: worker process``."""
 _WANTED = (
     "RANK", "LOCAL_RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID",
     "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "DASK_WORKER_NAME", "CELERY_WORKER_NAME",
@@ -52,10 +63,10 @@ def label_of(argv: Sequence[str], environ: Mapping[str, str]) -> str | None:
 
 def _of_title(argv: Sequence[str]) -> str | None:
     joined = " ".join(argv).strip()
-    running = _XDIST.match(joined)
-    if running:
-        return f"pytest worker, running {running['test']}" if running["test"] else "pytest worker"
-    if _XDIST_IDLE.match(joined):
+    if joined.startswith(_XDIST):
+        test = joined.removeprefix(_XDIST).strip()
+        return f"pytest worker, running {test}" if test else "pytest worker"
+    if joined.startswith(_XDIST_IDLE):
         return "pytest worker, idle"
     for word, role in _ROLES:
         if f"from {word} import" in joined:
@@ -66,8 +77,24 @@ def _of_title(argv: Sequence[str]) -> str | None:
         word in ("pytest", "py.test") or word.endswith(("/pytest", "/py.test")) for word in argv[:3]
     ):
         return "pytest"
-    match = re.match(r"^(gunicorn|celeryd?|postgres|nginx|ray|uvicorn)\b:+\s*(.+)$", joined)
-    return f"{match[1]} {match[2].strip()}" if match else None
+    program, colon, title = joined.partition(":")
+    if colon and program in _TITLED and (title := title.lstrip(":").strip()):
+        return f"{program} {title}"
+    return None
+
+
+def label_by_frames(known: str | None, frames: Sequence[Frame]) -> str | None:
+    """A label with what the main thread's frames (innermost first) add to it."""
+    for inner, frame in zip((None, *frames), frames, strict=False):
+        if frame["kind"] != "python":
+            continue
+        place = (module_of(frame["file"] or "")[1], frame["function"].rpartition(".")[2])
+        if place == _RUNS_A_TEST and inner is not None and "running" not in (known or ""):
+            test = f"running {short_file(inner['file'])}::{inner['function']}"
+            return f"{known}, {test}" if known else test
+        if place in _PLACES and known is None:
+            return _PLACES[place]
+    return known
 
 
 def _is_execnet(argv: Sequence[str]) -> bool:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from proctui.stacks.tooling import Outcome, find_tool
+from proctui.stacks.starting import find_tool
+from proctui.stacks.tooling import Outcome
 from proctui.text import sanitize
 
 __all__ = ["parse_eu_stack", "parse_gdb", "reason", "tools"]

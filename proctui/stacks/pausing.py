@@ -112,7 +112,9 @@ def capture_paused(
     try:
         dump = _run(before.pid, native=native, locals=locals, timeout=timeout)
     except ToolMissing as error:
-        return Dump(error=error)
+        dump = pyspy.without_tool(before.pid, error)
+        if native:
+            dump = _native(before.pid, dump, timeout)
     if blocked:
         dump = dump._replace(warnings=(*dump.warnings, f"paused although {'; '.join(blocked[:3])}"))
     return dump
@@ -145,7 +147,7 @@ def _fall_back(pid: int, failed: Dump, timeout: float, locals: bool) -> Dump:
 
 def _native(pid: int, failed: Dump, timeout: float) -> Dump:
     """eu-stack, then gdb; where both fail, Python frames alone with a visible warning."""
-    notes = [failed.note] if failed.note else []
+    notes = [str(trouble) for trouble in (failed.note, failed.error) if trouble]
     for name, argv, parse in native.tools(pid):
         with PauseWatch(pid) as watch:
             outcome = tooling.run_tool(argv, timeout)
@@ -162,7 +164,7 @@ def _native(pid: int, failed: Dump, timeout: float) -> Dump:
         notes.append(f"{name} found no frames: {native.reason(outcome)}")
     if not native.tools(pid):
         notes.append("native frames need eu-stack (package elfutils) or gdb")
-    if failed.python is False:
+    if failed.python is False or failed.error is not None:
         return failed._replace(warnings=tuple(notes), note=None)
     again = pyspy.read_dump(pid, tooling.run_tool(pyspy.dump_argv(pid), timeout))
     notes.append("native frames could not be had: these are the Python frames alone")

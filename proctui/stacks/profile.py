@@ -1,6 +1,8 @@
 """Hot functions of running Python processes, by ``py-spy record --nonblocking``.
 
-Only threads that are at work are sampled: a hung job profiles empty.
+Only threads that are at work are sampled: a hung job profiles empty.  Before
+3.11 Python does not know its threads' ids, so that nobody can ask the kernel
+which of them work: there the one that holds the GIL is.
 """
 
 from __future__ import annotations
@@ -10,17 +12,29 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, ToolMissing, check_pid
 from proctui.machine.identity import identify
-from proctui.stacks import kernel, pyspy, tooling
+from proctui.stacks import kernel, pyspy, starting, tooling
+from proctui.stacks.tasks import python_version
 from proctui.text import sanitize
 
-__all__ = ["SAMPLES_PER_SECOND", "hot_functions", "profile", "save_speedscope"]
+__all__ = [
+    "SAMPLES_PER_SECOND",
+    "hot_functions",
+    "hottest",
+    "joined",
+    "need_writable",
+    "profile",
+    "save_speedscope",
+]
 
 SAMPLES_PER_SECOND = 100
+_FEWEST, _MOST = 10, 800
+"""Samples a second of one process at least, and of all together: each costs half a millisecond."""
+_KNOWS_THREADS = (3, 11)
 _GRACE = 15.0
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
@@ -41,7 +55,7 @@ def hot_functions(
         return None
     if save is not None:
         save_speedscope(document, save)
-    return _hot(document)[:most]
+    return hottest(document)[:most]
 
 
 def profile(pids: int | Iterable[int], seconds: float = 1.0) -> dict[str, Any] | None:
@@ -50,10 +64,11 @@ def profile(pids: int | Iterable[int], seconds: float = 1.0) -> dict[str, Any] |
     py-spy counts whole seconds, so the time is rounded up to at least one.
     """
     wanted = [check_pid(pid) for pid in ([pids] if isinstance(pids, int) else pids)]
-    tool = tooling.find_tool("py-spy")
+    tool = starting.find_tool("py-spy")
     if tool is None:
         raise pyspy.missing()
     whole = max(1, math.ceil(seconds))
+    rate = min(SAMPLES_PER_SECOND, max(_FEWEST, _MOST // max(1, len(wanted))))
     documents: list[dict[str, Any]] = []
     errors: list[ProctuiError] = []
     with tempfile.TemporaryDirectory(prefix="proctui-") as folder:
@@ -66,7 +81,7 @@ def profile(pids: int | Iterable[int], seconds: float = 1.0) -> dict[str, Any] |
             except NoSuchProcess as error:
                 errors.append(error)
                 continue
-            jobs.append((pid, _argv(tool, pid, whole, os.path.join(folder, str(pid)))))
+            jobs.append((pid, _argv(tool, pid, whole, rate, os.path.join(folder, str(pid)))))
 
         def done(key: object, outcome: tooling.Outcome) -> None:
             assert isinstance(key, int)
@@ -80,18 +95,19 @@ def profile(pids: int | Iterable[int], seconds: float = 1.0) -> dict[str, Any] |
 
         tooling.run_many(jobs, done, timeout=whole + _GRACE, at_once=max(1, len(jobs)))
     if documents:
-        return _join(documents)
+        return joined(documents)
     if errors:
         raise errors[0]
     return None
 
 
-def _argv(tool: str, pid: int, seconds: int, path: str) -> list[str]:
-    return [
+def _argv(tool: str, pid: int, seconds: int, rate: int, path: str) -> list[str]:
+    argv = [
         tool, "record", "--nonblocking", "--format", "speedscope", "--full-filenames",
-        "--rate", str(SAMPLES_PER_SECOND), "--duration", str(seconds),
-        "--output", path, "--pid", str(pid),
+        "--rate", str(rate), "--duration", str(seconds), "--output", path, "--pid", str(pid),
     ]  # fmt: skip
+    version = python_version(pid)
+    return argv if version is None or version >= _KNOWS_THREADS else [*argv, "--gil"]
 
 
 def _read(path: str, pid: int) -> dict[str, Any] | None:
@@ -108,27 +124,31 @@ def _read(path: str, pid: int) -> dict[str, Any] | None:
     return dict(document)
 
 
-def _join(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One document: frames of all behind one another, samples pointing at their own."""
+def joined(documents: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """One document of many: of other processes, or of the same ones a while later."""
     frames: list[dict[str, Any]] = []
-    profiles: list[dict[str, Any]] = []
+    profiles: dict[str, dict[str, Any]] = {}
     for document in documents:
         base = len(frames)
         frames += document["shared"]["frames"]
         for one in document["profiles"]:
-            samples = [[index + base for index in sample] for sample in one["samples"]]
-            profiles.append({**one, "samples": samples})
+            empty = {**one, "samples": [], "weights": [], "endValue": 0.0}
+            whole = profiles.setdefault(one["name"], empty)
+            whole["samples"] += [[index + base for index in sample] for sample in one["samples"]]
+            whole["weights"] += one["weights"]
+            whole["endValue"] += one["endValue"] - one["startValue"]
     return {
         "$schema": _SCHEMA,
         "name": "proctui",
         "exporter": "proctui",
         "activeProfileIndex": 0,
         "shared": {"frames": frames},
-        "profiles": profiles,
+        "profiles": list(profiles.values()),
     }
 
 
-def _hot(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def hottest(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What :func:`hot_functions` tells of a profile, the hottest first."""
     frames = document["shared"]["frames"]
     own: Counter[tuple[str, str]] = Counter()
     anywhere: Counter[tuple[str, str]] = Counter()
@@ -155,6 +175,15 @@ def _hot(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for key, count in own.most_common()
     ]
+
+
+def need_writable(path: str) -> None:
+    """Raise :class:`BadArgument` where a file can't be written; one that is not there is made."""
+    try:
+        with open(path, "a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise BadArgument(f"{path} can't be written: {error.strerror}") from error
 
 
 def save_speedscope(document: Mapping[str, Any], path: str) -> None:

@@ -8,13 +8,28 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 from proctui.errors import AccessDenied, ProctuiError, ToolMissing
-from proctui.stacks.tooling import Outcome, find_tool
+from proctui.stacks.starting import dump_command, find_tool
+from proctui.stacks.tooling import Outcome
 from proctui.text import sanitize
 
-__all__ = ["Dump", "PyThread", "denied", "dump_argv", "missing", "parse", "read_dump"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NamedTuple
+else:
+    from proctui.records import NamedTuple
+
+__all__ = [
+    "Dump",
+    "PyThread",
+    "denied",
+    "dump_argv",
+    "missing",
+    "parse",
+    "read_dump",
+    "without_tool",
+]
 
 _LONGEST_VALUE = 200
 
@@ -54,34 +69,63 @@ def missing() -> ToolMissing:
     return ToolMissing("py-spy is not installed", f"{sys.executable} -m pip install py-spy")
 
 
+def without_tool(pid: int, error: ToolMissing) -> Dump:
+    """What is known without py-spy: whether it would have been of any use."""
+    from proctui.stacks import kernel
+    from proctui.stacks.tasks import python_version
+
+    if kernel.may_attach(pid) and python_version(pid) is None:
+        return Dump(python=False)
+    return Dump(error=error)
+
+
 def dump_argv(
     pid: int, *, exact: bool = False, native: bool = False, locals: bool = False
 ) -> list[str]:
-    """The command for one dump; raises :class:`ToolMissing`.
-
-    Without ``exact`` and ``native`` the target is never stopped.
-    """
+    """:func:`dump_command` with the py-spy that is found; raises :class:`ToolMissing`."""
     tool = find_tool("py-spy")
     if tool is None:
         raise missing()
-    argv = [tool, "dump", "--json", "--full-filenames", "--pid", str(pid)]
-    if native:
-        argv.append("--native")
-    elif not exact:
-        argv.append("--nonblocking")
-    if locals:
-        argv.append("--locals")
-    return argv
+    return dump_command(tool, pid, exact=exact, native=native, locals=locals)
 
 
 def parse(out: bytes) -> list[PyThread]:
     """The threads of a dump; raises :class:`ValueError` for what is no dump."""
-    import json
-
-    threads = json.loads(out)
+    threads = _decoded(out)
     if not isinstance(threads, list):
         raise ValueError("py-spy's dump is a list of threads")
     return [_thread(one) for one in threads]
+
+
+class _Plain:
+    """What :mod:`json` tells its scanner where nothing special is asked for."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+
+
+def _decoded(out: bytes) -> Any:
+    """``json.loads``, by the C scanner that it uses.
+
+    The package around it compiles regular expressions when it is imported:
+    with :mod:`re` that takes longer than py-spy to look.
+    """
+    try:
+        from _json import make_scanner
+    except ImportError:
+        import json
+
+        return json.loads(out)
+    text = out.decode("utf-8").strip()
+    plain: Any = _Plain
+    try:
+        value, end = make_scanner(plain)(text, 0)
+    except StopIteration:
+        end = -1
+    if end != len(text):
+        raise ValueError("this is no JSON document")
+    return value
 
 
 def _thread(one: dict[str, Any]) -> PyThread:
@@ -122,16 +166,15 @@ def _local(value: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "value": shown[:_LONGEST_VALUE]}
 
 
-def denied(pid: int, what: str = "the stack") -> AccessDenied:
+def denied(pid: int, what: str = "the stack", command: str = "stack") -> AccessDenied:
     """The error for a process that may not be looked into, with the one exact fix."""
-    why, fix = _why_denied(pid)
+    why, fix = _why_denied(pid, f"sudo {sys.executable} -m proctui {command} {pid}")
     return AccessDenied(f"{what} of process {pid} may not be read{why}", fix)
 
 
-def _why_denied(pid: int) -> tuple[str, str]:
+def _why_denied(pid: int, command: str) -> tuple[str, str]:
     from proctui.stacks.remote import yama
 
-    command = f"sudo {sys.executable} -m proctui stack {pid}"
     if sys.platform == "darwin":
         return ": macOS leaves that to root", command
     try:

@@ -9,13 +9,15 @@ of Python can't be had this way, py-spy being no ancestor of anybody.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from proctui.errors import BadArgument, NoSuchProcess, ProctuiError, RefusedError, check_pid
 from proctui.stacks import kernel
 from proctui.stacks.kernel import Call, ProcessLook, ThreadLook
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from proctui.awareness.session import Session
 
 __all__ = ["look", "serve_request", "yama"]

@@ -82,6 +82,12 @@ class SocketTable:
             found = self._unix.get(inode)
         return found
 
+    def listening(self) -> set[str]:
+        """The TCP addresses that are listened on: ``127.0.0.1:5678``."""
+        if self._inet is None:
+            self._inet = self._read_inet()
+        return {end.local for end in self._inet.values() if end.listening}
+
     def _read_inet(self) -> dict[int, Endpoint]:
         rows: list[tuple[int, str, tuple[str, int], tuple[str, int], bool]] = []
         for kind, v6 in (("tcp", False), ("tcp6", True), ("udp", False), ("udp6", True)):

@@ -11,7 +11,8 @@ import os
 import re
 import sys
 
-from proctui.stacks.tooling import find_tool, run_tool
+from proctui.stacks.starting import find_tool
+from proctui.stacks.tooling import run_tool
 from proctui.text import sanitize, sanitize_lines
 
 __all__ = ["FIRST", "python_version", "task_tree", "why_no_tasks"]

@@ -9,16 +9,20 @@ first results come while others still run.
 from __future__ import annotations
 
 import os
-import selectors
-import stat
-import subprocess
+import select
 import sys
 import time
-import weakref
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO, NamedTuple
+from collections.abc import Callable, Iterable
 
-__all__ = ["Outcome", "end_all", "find_tool", "run_many", "run_tool", "width"]
+from proctui.stacks.starting import Tool, find_tool, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
+
+__all__ = ["Outcome", "end", "end_all", "find_tool", "run_many", "run_tool", "width"]
 
 _MOST_OUTPUT = 64 << 20
 _CHUNK = 1 << 16
@@ -31,23 +35,6 @@ class Outcome(NamedTuple):
     out: bytes
     err: str
     seconds: float
-
-
-def find_tool(name: str) -> str | None:
-    """The program beside our interpreter (a venv's), else on PATH."""
-    beside = os.path.join(sys.executable.rpartition("/")[0], name)
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    for path in (beside, *(os.path.join(folder, name) for folder in folders if folder)):
-        if _is_program(path):
-            return path
-    return None
-
-
-def _is_program(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK)
-    except OSError:
-        return False
 
 
 def width() -> int:
@@ -63,67 +50,77 @@ def width() -> int:
     return min(4, cores + 2)
 
 
-_LIVE: weakref.WeakSet[_Running] = weakref.WeakSet()
+Command = list[str] | Tool
+"""What a job runs; a tool that was started already is taken as it is."""
+
+_LIVE: set[_Running] = set()
 
 
 def end_all() -> None:
     """End every tool that still runs, whichever thread waits for it: our own end is near."""
     for one in list(_LIVE):
-        if one.child.poll() is None:
-            one.end()
+        end(one.tool)
+
+
+def end(tool: Tool) -> None:
+    """End a tool, and its children where it has ended itself; what it said can still be read."""
+    if tool.returncode is None:
+        from proctui.killing.signals import end_helper
+
+        end_helper(tool, grace=0.5)
 
 
 class _Running:
-    """A started tool and what it has said so far."""
+    """A running tool and what it has said so far."""
 
-    def __init__(self, key: object, argv: list[str]) -> None:
+    def __init__(self, key: object, tool: Tool) -> None:
         self.key = key
-        self.began = time.monotonic()
-        self.child = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env={**os.environ, "RUST_BACKTRACE": "0", "LC_ALL": "C", "DEBUGINFOD_URLS": ""},
-        )
+        self.tool = tool
+        self.said: dict[int, list[bytes]] = {tool.out: [], tool.err: []}
+        self.open = set(self.said)
+        self.size = 0
         # Whoever judges processes here must know it for one of ours; where nobody has come to
         # judge, loading the judgement would take longer than the look.
         judging = sys.modules.get("proctui.awareness.protect")
         if judging is not None:
-            judging.add_helper(self.child.pid)
-        self.out: list[bytes] = []
-        self.err: list[bytes] = []
-        self.size = 0
-        self.open = 2
+            judging.add_helper(tool.pid)
         _LIVE.add(self)
 
-    def streams(self) -> Iterator[tuple[IO[bytes], list[bytes]]]:
-        for stream, parts in ((self.child.stdout, self.out), (self.child.stderr, self.err)):
-            if stream is not None:
-                yield stream, parts
+    def pump(self, fd: int) -> None:
+        """Take what it says now; an end that says no more leaves ``open``."""
+        chunk = os.read(fd, _CHUNK)
+        self.size += len(chunk)
+        if not chunk or self.size > _MOST_OUTPUT:
+            self.open.discard(fd)
+        else:
+            self.said[fd].append(chunk)
 
-    def end(self) -> None:
-        from proctui.killing.signals import end_helper
+    def over(self, timeout: float) -> bool:
+        return time.monotonic() - self.tool.began >= timeout
 
-        end_helper(self.child, grace=0.5)
-
-    def outcome(self, status: int | None) -> Outcome:
-        for stream, _ in self.streams():
-            stream.close()
-        text = b"".join(self.err)[-16384:].decode("utf-8", "replace")
-        return Outcome(status, b"".join(self.out), text, time.monotonic() - self.began)
+    def outcome(self, timeout: float) -> Outcome:
+        """How it ended; where it does not in time it is ended, and its status is ``None``."""
+        tool = self.tool
+        left = max(0.1, tool.began + timeout - time.monotonic())
+        status = None if self.open else tool.join(left)
+        if status is None:
+            end(tool)
+        _LIVE.discard(self)
+        text = b"".join(self.said[tool.err])[-16384:].decode("utf-8", "replace")
+        out = b"".join(self.said[tool.out])
+        tool.close()
+        return Outcome(status, out, text, time.monotonic() - tool.began)
 
 
 def run_many(
-    jobs: Iterable[tuple[object, list[str]]],
+    jobs: Iterable[tuple[object, Command]],
     done: Callable[[object, Outcome], None],
     *,
     timeout: float,
     at_once: int | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    """Run ``(key, argv)`` jobs, a few at once, and tell ``done(key, outcome)`` as each ends.
+    """Run ``(key, command)`` jobs, a few at once, and tell ``done(key, outcome)`` as each ends.
 
     ``timeout`` is seconds for each.  ``done`` may raise: then all that still
     run are ended and the exception goes on (so does ``KeyboardInterrupt``).
@@ -131,75 +128,59 @@ def run_many(
     """
     waiting = iter(jobs)
     most = at_once or width()
-    live: set[_Running] = set()
-    with selectors.DefaultSelector() as selector:
-        try:
-            while True:
-                while len(live) < most and (job := next(waiting, None)) is not None:
-                    _start(job, live, selector, done)
-                if meanwhile is not None:
-                    meanwhile()
-                    meanwhile = None
-                if not live:
-                    return
-                oldest = min(one.began for one in live)
-                for key, _ in selector.select(max(0.0, oldest + timeout - time.monotonic())):
-                    _pump(key, selector)
-                for one in [one for one in live if one.open == 0]:
-                    live.discard(one)
-                    done(one.key, _reap(one, timeout))
-                for one in [one for one in live if time.monotonic() - one.began >= timeout]:
-                    live.discard(one)
-                    _drop(one, selector)
-                    done(one.key, one.outcome(None))
-        finally:
-            for one in live:
-                _drop(one, selector)
-                one.outcome(None)
+    live: dict[int, _Running] = {}
+    poll = select.poll()
+    try:
+        while True:
+            while len(_tools(live)) < most and (job := next(waiting, None)) is not None:
+                _begin(job, live, poll, done)
+            if meanwhile is not None:
+                meanwhile()
+                meanwhile = None
+            if not live:
+                return
+            oldest = min(one.tool.began for one in live.values())
+            left = max(0.0, oldest + timeout - time.monotonic())
+            for fd, _ in poll.poll(left * 1000 + 1):
+                live[fd].pump(fd)
+                if fd not in live[fd].open:
+                    poll.unregister(fd)
+            for one in _tools(live):
+                if not one.open or one.over(timeout):
+                    _forget(one, live, poll)
+                    done(one.key, one.outcome(timeout))
+    finally:
+        for one in _tools(live):
+            one.outcome(0.0)
 
 
-def _start(
-    job: tuple[object, list[str]],
-    live: set[_Running],
-    selector: selectors.BaseSelector,
+def _tools(live: dict[int, _Running]) -> list[_Running]:
+    return list(dict.fromkeys(live.values()))
+
+
+def _begin(
+    job: tuple[object, Command],
+    live: dict[int, _Running],
+    poll: select.poll,
     done: Callable[[object, Outcome], None],
 ) -> None:
-    key, argv = job
+    key, command = job
     try:
-        one = _Running(key, argv)
+        one = _Running(key, command if isinstance(command, Tool) else start(command))
     except OSError as error:
-        done(key, Outcome(127, b"", f"{argv[0]}: {error.strerror}", 0.0))
+        assert isinstance(command, list)
+        done(key, Outcome(127, b"", f"{command[0]}: {error.strerror}", 0.0))
         return
-    live.add(one)
-    for stream, parts in one.streams():
-        selector.register(stream, selectors.EVENT_READ, (one, parts))
+    for fd in one.open:
+        live[fd] = one
+        poll.register(fd, select.POLLIN)
 
 
-def _pump(key: selectors.SelectorKey, selector: selectors.BaseSelector) -> None:
-    one, parts = key.data
-    chunk = os.read(key.fd, _CHUNK)
-    one.size += len(chunk)
-    if not chunk or one.size > _MOST_OUTPUT:
-        selector.unregister(key.fileobj)
-        one.open -= 1
-        return
-    parts.append(chunk)
-
-
-def _reap(one: _Running, timeout: float) -> Outcome:
-    left = max(0.1, one.began + timeout - time.monotonic())
-    try:
-        return one.outcome(one.child.wait(left))
-    except subprocess.TimeoutExpired:
-        one.end()
-        return one.outcome(None)
-
-
-def _drop(one: _Running, selector: selectors.BaseSelector) -> None:
-    for stream, _ in one.streams():
-        if stream in selector.get_map():
-            selector.unregister(stream)
-    one.end()
+def _forget(one: _Running, live: dict[int, _Running], poll: select.poll) -> None:
+    for fd in one.said:
+        if fd in one.open:
+            poll.unregister(fd)
+        del live[fd]
 
 
 def run_tool(

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Mapping
-from typing import Any
 
-from proctui.stacks.catalogue import innermost_user, is_library, short_file
+from proctui.stacks.origins import innermost_user, owner_of, short_file
 from proctui.text import sanitize
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Result = dict[str, Any]
+else:
+    Result = dict
 
 __all__ = ["StackTrace", "frame_text", "source_line", "source_of", "text_of", "thread_title"]
 
-_LOCK = re.compile(r"lock", re.IGNORECASE)
 _LARGEST_SOURCE = 4 << 20
 
 
-class StackTrace(dict[str, Any]):
+class StackTrace(Result):
     """The contract's ``stack`` result; ``str()`` is its text.
 
     ``"lock" in trace`` searches the text, but the word "lock" only where a
@@ -30,7 +35,7 @@ class StackTrace(dict[str, Any]):
     def __contains__(self, key: object) -> bool:
         if not isinstance(key, str):
             return False
-        if _LOCK.fullmatch(key):
+        if key.lower() == "lock":
             return self._waits_for_lock()
         return super().__contains__(key) or key in str(self)
 
@@ -75,7 +80,7 @@ def _frames(thread: Mapping[str, Any]) -> list[str]:
     folded = 0
     for frame in thread["frames"]:
         text = frame_text(frame)
-        if hide and is_library(frame) and _LOCK.search(text):
+        if hide and "lock" in text.lower() and (user is None or owner_of(frame) != owner_of(user)):
             folded += 1
             continue
         if folded:
@@ -101,7 +106,7 @@ def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
     title = f"Process {result['pid']} {result['name']}"
     if result.get("label"):
         title += f" ({result['label']})"
-    paused = f", {result['paused_ms']:.0f} ms" if result["paused_ms"] else ""
+    paused = f", {result['paused_ms']:g} ms" if result["paused_ms"] else ""
     lines = [f"{title}: {tool}{how}{paused}"]
     for thread in result["threads"]:
         lines.append(thread_title(thread))
@@ -111,9 +116,7 @@ def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
     if result.get("tasks"):
         lines += ["asyncio tasks:", *(f"  {line}" for line in result["tasks"].splitlines())]
     if omitted:
-        lines.append(f"… {omitted} more threads")
-    for other in result.get("processes", ())[1:]:
-        lines += ["", other["text"]]
+        lines.append(f"… {omitted} more thread{'s' * (omitted > 1)}")
     return "\n".join(lines)
 
 
@@ -142,6 +145,8 @@ def _code_of(pid: int) -> str:
             words = file.read(1 << 20).decode("utf-8", "replace").split("\0")
     except OSError:
         return ""
+    import re
+
     for index, word in enumerate(words[1:-1], 1):
         if re.fullmatch(r"-[bBdEhiIOqsSuvVxP]*c", word):
             return words[index + 1]

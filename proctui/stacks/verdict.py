@@ -17,12 +17,15 @@ from proctui.stacks import kernel, names
 from proctui.stacks.closed import ClosedSets
 from proctui.stacks.graph import WaitGraph, edge_row
 from proctui.stacks.judging import Judgement, judge_alone, judge_gil, judge_locks
-from proctui.stacks.looking import Capture, Observed, observe
+from proctui.stacks.looking import Capture, Observation, Observed
 from proctui.stacks.world import World
 
 __all__ = ["find_hangs", "hang_text", "is_responding"]
 
 HANGS = ("suspected", "deadlock-proven")
+_WIDENINGS = 3
+_STRANGERS_SECONDS = 0.5
+"""A set that slept while it was read is closed for good: only rests shall not be met half-way."""
 
 
 def find_hangs(
@@ -36,7 +39,8 @@ def find_hangs(
 
     ``verdicts`` [``pid identity name label verdict evidence cycle unless``],
     ``graph`` [``from to why from_pid to_pid``], ``stacks`` (the last dump of
-    each), ``seconds``, ``warnings``.  Nothing is paused.  Raises
+    each), ``seconds``, ``warnings``, ``denied``, and ``error`` where not all
+    could be looked into.  Nothing is paused.  Raises
     :class:`NoSuchProcess` where none of them lives.
     """
     asked = [check_pid(pid) for pid in ([pids] if isinstance(pids, int) else pids)]
@@ -47,11 +51,13 @@ def find_hangs(
     if descendants:
         tree = World()
         wanted = list(dict.fromkeys(one for pid in asked for one in tree.tree(pid)))
-    seen, world, warnings = observe(wanted, seconds, capture)
+    observation = Observation(capture)
+    observation.look(wanted, seconds)
+    sets = _closed_sets(observation, seconds)
+    seen = {pid: one for pid in wanted if (one := observation.seen.get(pid)) is not None}
     if not seen and asked:
         raise NoSuchProcess(f"no process {asked[0]}: it ended while it was looked at")
-    graph = WaitGraph(world, seen)
-    sets = ClosedSets(graph, seen)
+    graph = sets.graph
     judged: dict[int, Judgement] = {}
     for pid, one in seen.items():
         judged[pid] = (
@@ -62,13 +68,30 @@ def find_hangs(
         )
     _blame_waiters(judged, seen, graph)
     edges = [*graph.sentences(), *sets.edges, *(e for j in judged.values() for e in j.edges)]
-    return {
+    result = {
         "verdicts": [_row(seen[pid], judged[pid]) for pid in seen],
         "graph": [edge_row(edge) for edge in dict.fromkeys(edges)],
         "seconds": round(seconds, 3),
         "stacks": [one.traces[-1] for one in seen.values() if one.traces],
-        "warnings": warnings,
+        "warnings": observation.warnings,
+        "denied": observation.denied,
     }
+    if observation.errors:
+        # What may be read with other rights comes before what would be with other tools.
+        errors = sorted(observation.errors, key=lambda one: one["kind"] != "permission-denied")
+        result["error"] = errors[0]
+    return result
+
+
+def _closed_sets(observation: Observation, seconds: float) -> ClosedSets:
+    """Those of the processes looked at, and of others that they wait for, looked at in turn."""
+    for _ in range(_WIDENINGS):
+        sets = ClosedSets(WaitGraph(observation.world, observation.seen), observation.seen)
+        strangers = sets.strangers()
+        if not strangers:
+            return sets
+        observation.look(strangers, min(seconds, _STRANGERS_SECONDS))
+    return ClosedSets(WaitGraph(observation.world, observation.seen), observation.seen)
 
 
 def _blame_waiters(
@@ -105,7 +128,7 @@ def _row(one: Observed, judgement: Judgement) -> dict[str, Any]:
         "pid": one.pid,
         "identity": str(one.identity),
         "name": one.first.name,
-        "label": names.label_of_pid(one.pid),
+        "label": one.traces[-1]["label"] if one.traces else names.label_of_pid(one.pid),
         "verdict": judgement.verdict,
         "evidence": evidence,
         "cycle": judgement.cycle,
@@ -114,13 +137,14 @@ def _row(one: Observed, judgement: Judgement) -> dict[str, Any]:
 
 
 def is_responding(pid: int, seconds: float = 1.0) -> bool:
-    """False where the process is suspected or proven to hang, or is stopped."""
+    """False where the process is suspected or proven to hang, or is stopped (or frozen)."""
     check_pid(pid)
     identify(pid)
     found = find_hangs(pid, seconds, descendants=False)
     row = next(row for row in found["verdicts"] if row["pid"] == pid)
     stopped = any(
-        trace["pid"] == pid and trace["threads"][:1] and trace["threads"][0]["state"] in ("T", "t")
+        trace["pid"] == pid
+        and any(row["waits_for"] in ("stopped", "frozen") for row in trace["threads"][:1])
         for trace in found["stacks"]
     )
     return row["verdict"] not in HANGS and not stopped

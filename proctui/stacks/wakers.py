@@ -29,6 +29,9 @@ _KERNEL_ONLY = (
 )
 
 
+_NAMED_MOST = 3
+
+
 class WakerFinder:
     """Collects the wakers of one wait."""
 
@@ -60,6 +63,7 @@ class WakerFinder:
                 self.outside.append(f"{child} has ended")
             else:
                 self.processes[child] = f"waits for the exit of {child}"
+                self.others = "may end it"
             return
         children = self.world.children.get(pid, ())
         for one in children:
@@ -130,13 +134,14 @@ class WakerFinder:
             and not where.path.startswith("/dev/zero")
         ):
             self.doubts.append("another process opens the shared memory of the futex")
-        self.doubts += self.world.holders.blind()
+        if where.path.startswith("/SYSV"):
+            self.doubts.append("another process attaches the shared memory of the futex")
+        self.doubts += self.world.blind()
 
     def _pi_mutex(self) -> None:
-        owner = memory.pi_owner(self.thread.pid, self.wait.target or 0)
-        if owner in {t.tid for t in self.world.threads(self.thread.pid)}:
-            self.owner = owner
-        else:
+        tids = [t.tid for t in self.world.threads(self.thread.pid)]
+        self.owner = memory.pi_owner(self.thread.pid, self.wait.target or 0, tids)
+        if self.owner is None:
             self.outside.append("the owner of the mutex can't be read")
 
     def _file_lock(self) -> None:
@@ -155,13 +160,13 @@ class WakerFinder:
             if pid != self.thread.pid:
                 self.processes[pid] = f"waits for a file lock of {pid} on {wanted.path}"
         self.others = "may have the file locked"
-        self.doubts += self.world.holders.blind()
+        self.doubts += self.world.blind()
 
     # descriptors
 
     def _each(self, *, reading: bool, writing: bool) -> None:
-        if not self.wait.fds and self.wait.kind != "poll":
-            self.outside.append("its descriptor may not be read")
+        if self.wait.unseen or not (self.wait.fds or self.wait.kind == "poll"):
+            self.outside.append("a descriptor that can't be looked at")
         for one in self.wait.fds:
             self._descriptor(one, reading, writing)
 
@@ -176,12 +181,12 @@ class WakerFinder:
         elif kind == "pidfd":
             self._pidfd(one)
         elif kind == "eventpoll":
-            for fd in descriptors.epoll_targets(one.pid, one.fd):
-                inner = descriptors.descriptor(one.pid, fd)
-                if inner is None or inner.kind == "eventpoll":
-                    self.outside.append("an epoll inside an epoll")
-                else:
-                    self._descriptor(inner, True, True)
+            inner = descriptors.epoll_targets(one.pid, one.fd)
+            if inner is None or any(each.kind == "eventpoll" for each in inner):
+                self.outside.append("an epoll inside an epoll")
+                return
+            for each in inner:
+                self._descriptor(each, True, True)
         elif kind == "tty":
             self.outside.append(f"someone at the terminal {one.path}")
         else:
@@ -189,30 +194,20 @@ class WakerFinder:
 
     def _pipe(self, one: Descriptor, reading: bool, writing: bool) -> None:
         holders = self.world.holders
-        found = False
-        for pid in holders.writers(one.target) if reading else ():
-            found = True
-            self.processes.setdefault(
-                pid, self._pipe_words(one, pid, holders.writers(one.target), "reads", "writes")
-            )
-        for pid in holders.readers(one.target) if writing else ():
-            found = True
-            self.processes.setdefault(
-                pid, self._pipe_words(one, pid, holders.readers(one.target), "writes", "reads")
-            )
-        if not found:
+        writers = holders.writers(one.target) if reading else []
+        readers = holders.readers(one.target) if writing else []
+        for pid in writers:
+            self.processes.setdefault(pid, _pipe_words(one, writers, "reads an empty", "write"))
+        for pid in readers:
+            self.processes.setdefault(pid, _pipe_words(one, readers, "writes a full", "read"))
+        if not writers and not readers:
             self.outside.append(f"who holds the other end of {one.target} was not found")
-        self.doubts += holders.blind()
-        if one.kind == "fifo":
+        self.doubts += self.world.blind(one.target)
+        if one.kind == "fifo" and set(self.processes) == {self.thread.pid} and reading:
+            # Opened for both, as daemons do that wait for whoever has something to say.
+            self.outside.append(f"whoever opens the FIFO {one.path}")
+        elif one.kind == "fifo":
             self.doubts.append(f"another process opens the FIFO {one.path}")
-
-    def _pipe_words(
-        self, one: Descriptor, pid: int, all_pids: Sequence[int], does: str, other: str
-    ) -> str:
-        name = f"FIFO {one.path}" if one.kind == "fifo" else one.target
-        full = "a full pipe" if does == "writes" else "an empty pipe"
-        who = f"that only {pid} {other}" if list(all_pids) == [pid] else f"that {pid} {other}"
-        return f"{does} {full} {who} ({name})"
 
     def _socket(self, one: Descriptor) -> None:
         end = self.world.endpoint(one.pid, one.target)
@@ -233,7 +228,7 @@ class WakerFinder:
             self.processes.setdefault(
                 pid, f"{verb} a {end.kind} socket whose other end {pid} holds ({name})"
             )
-        self.doubts += self.world.holders.blind()
+        self.doubts += self.world.blind(f"socket:[{end.peer}]")
 
     def _eventfd(self, one: Descriptor) -> None:
         number = descriptors.fdinfo_field(one.pid, one.fd, "eventfd-id")
@@ -242,7 +237,8 @@ class WakerFinder:
             return
         for pid in self.world.holders.holders(f"eventfd:[{number}]"):
             self.processes.setdefault(pid, f"waits for an eventfd that {pid} holds")
-        self.doubts += self.world.holders.blind()
+        self.doubts += self.world.blind(f"eventfd:[{number}]")
+        self.doubts.append("the kernel signals the eventfd (asynchronous I/O, a device)")
 
     def _pidfd(self, one: Descriptor) -> None:
         named = descriptors.fdinfo_field(one.pid, one.fd, "Pid")
@@ -250,6 +246,18 @@ class WakerFinder:
             self.processes.setdefault(int(named), f"waits for the exit of {named}")
         else:
             self.outside.append("a process that has ended")
+
+
+def _pipe_words(one: Descriptor, pids: Sequence[int], does: str, others: str) -> str:
+    """``reads an empty pipe that only 4711 writes (pipe:[123])``."""
+    name = f"FIFO {one.path}" if one.kind == "fifo" else one.target
+    if len(pids) == 1:
+        return f"{does} pipe that only {pids[0]} {others}s ({name})"
+    shown, last = ", ".join(map(str, pids[:-1][:_NAMED_MOST])), str(pids[-1])
+    more = len(pids) - 1 - _NAMED_MOST
+    return (
+        f"{does} pipe that {shown} and {f'{more + 1} more' if more > 0 else last} {others} ({name})"
+    )
 
 
 def _lock_file(one: Descriptor) -> str:

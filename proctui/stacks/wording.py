@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from proctui.stacks import kernel
 from proctui.stacks.descriptors import Descriptor
 from proctui.stacks.kernel import ThreadLook
 from proctui.units import human_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from proctui.records import NamedTuple
 
 __all__ = ["Wait", "at_most", "in_kernel", "int32", "sleeping", "timespec"]
 
@@ -18,9 +23,10 @@ class Wait(NamedTuple):
 
     ``kind``: running, exit, read, write, receive, send, accept, connect,
     futex, pi-mutex, poll, sleep, signal, file-lock, vfork, fifo-open,
-    stopped, zombie, disk or unknown.  ``timed``: the kernel ends it by
-    itself after a time.  ``fds`` are what it watches, ``target`` a child's
-    pid, a process group (negative) or a futex address, -1 for any child.
+    stopped, frozen, restarted (some timed wait), zombie, disk or unknown.  ``timed``: the kernel ends it by
+    itself after a time.  ``fds`` are what it watches, ``unseen`` tells that
+    there is more that can't be looked at.  ``target`` is a child's pid or a
+    futex address, -1 for any child.
     """
 
     kind: str
@@ -29,6 +35,7 @@ class Wait(NamedTuple):
     fds: tuple[Descriptor, ...] = ()
     target: int | None = None
     seconds: float | None = None
+    unseen: bool = False
 
 
 def in_kernel(thread: ThreadLook) -> str:
@@ -59,4 +66,7 @@ def at_most(timed: bool, seconds: float | None) -> str:
 
 def sleeping(seconds: float | None) -> str:
     """A sleep with what is left of it."""
-    return "sleeping" if seconds is None else f"sleeping, at most {human_seconds(seconds)} more"
+    if seconds is None:
+        return "sleeping"
+    more = f"at most {human_seconds(seconds)} more" if seconds >= 0.05 else "about to wake"
+    return f"sleeping, {more}"

@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from proctui.errors import NoSuchProcess
-from proctui.stacks import descriptors, kernel, memory, remote
+from proctui.stacks import descriptors, kernel, memory, namespaces, remote
 from proctui.stacks.calls import interpret
 from proctui.stacks.descriptors import Holders
 from proctui.stacks.kernel import ProcessLook, Signals, ThreadLook
@@ -67,6 +67,23 @@ class World:
                 pid for pid in descriptors.all_pids() if not self.is_kernel(pid)
             )
         return self._holders
+
+    def blind(self, target: str | None = None) -> list[str]:
+        """Who else may hold the other end, or share a thing, being out of sight: clauses.
+
+        A pipe or socket reaches a container from outside through its first
+        process or one that was sent in (whose parent we don't see).
+        """
+        found = self.holders.blind()
+        if target is not None and not namespaces.is_initial():
+            entered = [
+                pid
+                for pid in self.holders.holders(target)
+                if pid == 1 or ((look := self._glance(pid)) is not None and look.ppid == 0)
+            ]
+            if entered:
+                found.append("a process outside of this container holds the other end")
+        return found
 
     def _glance(self, pid: int) -> ProcessLook | None:
         if pid not in self._glances:

@@ -13,11 +13,12 @@ from proctui.tools.common import find, partial
 from proctui.tools.context import looking, pause
 from proctui.tools.results import CpuProfile, ProcessCpu
 
-__all__ = ["get_cpu_profile"]
+__all__ = ["cpu_of", "get_cpu_profile"]
 
 LONGEST = 86400
 SAMPLED = 10
 """Seconds that hot functions are sampled at most: sampling is work too."""
+SAMPLED_PROCESSES = 64
 
 
 def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
@@ -30,8 +31,21 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
     the functions most samples were in; the target is never paused.  Raises
     :class:`NoSuchProcess` where the process ends meanwhile.
     """
+    return cpu_of(pid, duration)
+
+
+def cpu_of(
+    pid: int | None = None, duration: float = 1, *, tree: bool = False, save: str | None = None
+) -> CpuProfile:
+    """As the command line asks: ``hot`` of the descendants too with ``tree``, all samples in a file.
+
+    ``save`` is written as https://www.speedscope.app reads it, and stands in
+    the result as ``saved``.
+    """
     if pid is not None:
         check_pid(pid)
+    elif tree or save is not None:
+        raise BadArgument("hot functions are those of a process", "give its pid")
     if type(duration) not in (int, float) or not 0 < duration <= LONGEST:
         raise BadArgument(f"duration must be above 0 and at most {LONGEST} seconds")
     with looking() as look:
@@ -39,7 +53,10 @@ def get_cpu_profile(pid: int | None = None, duration: float = 1) -> CpuProfile:
         if pid is not None:
             find(first, pid)
         threads = None if pid is None else ThreadUse(first.snapshot.procs[pid].identity)
-        hot = None if pid is None else _Hot(pid, min(duration, SAMPLED))
+        hot = None
+        if pid is not None:
+            below = first.descendants(pid)[: SAMPLED_PROCESSES - 1] if tree else []
+            hot = _Hot([pid, *below], min(duration, SAMPLED), save)
         machine = _Machine()
         pause(duration)
         second = look()
@@ -110,11 +127,16 @@ class _Machine:
 
 
 class _Hot:
-    """Samples a Python target beside our own waiting."""
+    """Samples Python targets beside our own waiting."""
 
-    def __init__(self, pid: int, seconds: float) -> None:
+    def __init__(self, pids: list[int], seconds: float, save: str | None) -> None:
         self._found: list[Any] = []
-        self._pid, self._seconds = pid, seconds
+        self._pids, self._seconds, self._save = pids, seconds, save
+        if save is not None:
+            # Whether it can be is better known before the wait than after it.
+            from proctui.stacks.profile import need_writable
+
+            need_writable(save)
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
@@ -122,7 +144,7 @@ class _Hot:
         try:
             from proctui.stacks import hot_functions
 
-            self._found.append(hot_functions(self._pid, self._seconds))
+            self._found.append(hot_functions(self._pids, self._seconds, save=self._save))
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits
             self._found.append(error)
 
@@ -138,13 +160,18 @@ class _Hot:
                 if python:
                     result["hot"] = None
                     denied["hot"] = None
-                    partial(result, f"the hot functions of process {self._pid} may not be read")
+                    which = f"process {self._pids[0]}"
+                    partial(result, f"the hot functions of {which} may not be read")
                 return
             result["hot"] = None
             denied["hot"] = None
             result["warnings"] = [f"no hot functions: {found}"]
         elif found is not None:
             result["hot"] = found
+            if self._save is not None:
+                result["saved"] = self._save
+        elif self._save is not None:
+            result["warnings"] = ["nothing was saved: there is no Python program to sample"]
 
 
 def _must_live(first: View, second: View, pid: int) -> None:

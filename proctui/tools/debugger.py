@@ -12,12 +12,18 @@ __all__ = ["HOW", "attach_debugger", "plan_attachment"]
 HOW = ("auto", "pdb", "debugpy", "gdb")
 
 
-def attach_debugger(pid: int, how: str = "auto", port: int | None = None) -> Attachment:
-    """Attach to a running process; refused for self, ancestors, pid 1 and what can't be traced."""
+def attach_debugger(
+    pid: int, how: str = "auto", port: int | None = None, *, planned: str | None = None
+) -> Attachment:
+    """Attach to a running process; refused for self, ancestors, pid 1 and what can't be traced.
+
+    ``planned`` is the identity that a plan named: :class:`proctui.errors.Changed`
+    where the pid is another process by now.
+    """
     _check(pid, how, port)
     from proctui.stacks import debugger
 
-    return cast(Attachment, debugger.attach(pid, how=how, port=port))
+    return cast(Attachment, debugger.attach(pid, how=how, port=port, planned=planned))
 
 
 def plan_attachment(pid: int, how: str = "auto", port: int | None = None) -> Attachment:

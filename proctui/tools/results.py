@@ -13,6 +13,7 @@ __all__ = [
     "Attachment",
     "Background",
     "CpuProfile",
+    "ErrorBody",
     "Hangs",
     "Inspection",
     "Kill",
@@ -28,6 +29,14 @@ __all__ = [
     "SystemResources",
     "TreeNode",
 ]
+
+
+class ErrorBody(TypedDict):
+    """What stands under ``error`` where a result could not be had, or not whole."""
+
+    kind: str
+    message: str
+    hint: str | None
 
 
 class ProcessRef(TypedDict):
@@ -199,9 +208,12 @@ class LogAnalysis(TypedDict):
 
 class Attachment(TypedDict):
     pid: int
+    identity: str
     how: str
     command: list[str]
     risks: list[str]
+    port: int | None
+    interactive: bool
 
 
 class HangVerdict(TypedDict):
@@ -215,6 +227,8 @@ class HangVerdict(TypedDict):
 class Hangs(TypedDict):
     verdicts: list[HangVerdict]
     graph: list[dict[str, Any]]
+    warnings: list[str]
+    denied: list[str]
 
 
 class Responding(TypedDict):

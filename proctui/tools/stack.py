@@ -63,4 +63,16 @@ def stack_of(
                 )
     else:
         results += capture_many(below, all_threads=all_threads, locals=show_locals)
-    return StackTrace({**first, "processes": [dict(one) for one in results]})
+    return _joined(results)
+
+
+def _joined(results: list[StackTrace]) -> StackTrace:
+    """The first with all in ``processes``; the text, the troubles and their exit status are all's."""
+    whole = StackTrace({**results[0], "processes": [dict(one) for one in results]})
+    whole["text"] = "\n\n".join(one["text"] for one in results)
+    whole["warnings"] = list(dict.fromkeys(told for one in results for told in one["warnings"]))
+    whole["denied"] = list(dict.fromkeys(name for one in results for name in one["denied"]))
+    error = next((one["error"] for one in results if one.get("error")), None)
+    if error is not None:
+        whole["error"] = error
+    return whole

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proctui.errors import BadArgument
+from proctui.jobs.progress import Sight
+from proctui.jobs.watchdog import Watchdog
 from tests.jobs.stage import RUN, ended, front
 from tests.support import ZOO, python, wait_for
 
 
 def test_a_deadlock_is_reported_proven_and_ended(tmp_path: Path) -> None:
     place = tmp_path / "artifacts"
+    place.mkdir()
+    (place / "hang-1.txt").write_text("of another run")
     done = subprocess.run(
         [
             *RUN,
@@ -40,11 +46,13 @@ def test_a_deadlock_is_reported_proven_and_ended(tmp_path: Path) -> None:
     assert done.stdout == "ready\n"
     for words in ("no progress for", "deadlock-proven", "cycle:", "waiting for a lock"):
         assert words in done.stderr
-    (text,) = place.glob("*.txt")
-    assert "deadlock-proven" in text.read_text()
+    assert (place / "hang-1.txt").read_text() == "of another run"
+    assert "deadlock-proven" in (place / "hang-2.txt").read_text()
     (document,) = place.glob("*.json")
+    assert document.stem == "hang-2" and f"kept in {place}/hang-2.txt" in done.stderr
     found = json.loads(document.read_text())
     assert {"verdicts", "graph", "stacks", "warnings", "seen", "quiet_seconds"} <= set(found)
+    assert found["ended"]["results"][0]["outcome"] in ("exited", "zombie")
     assert found["verdicts"][0]["verdict"] == "deadlock-proven"
     wait_for(lambda: ended(tmp_path / "state"))
 
@@ -103,9 +111,92 @@ def test_slow_steps_are_progress_too() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_nonsense_is_refused() -> None:
-    from proctui.jobs.watchdog import Watchdog
+class Quiet:
+    """A job without processes that does nothing, until it does."""
 
+    session_id = "no such session"
+    hang: dict[str, Any] | None = None
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.capture = {"output": tmp_path / "output"}
+        self.capture["output"].write_text("")
+
+    def runner(self) -> int:
+        return 2**22 - 1
+
+    def poll(self) -> None:
+        return None
+
+
+def patient(watchdog: Watchdog, condition: Callable[[], object]) -> None:
+    def looked() -> bool:
+        watchdog.check()
+        watchdog.wait()
+        return bool(condition())
+
+    wait_for(looked)
+
+
+def test_a_report_holds_until_something_moves(tmp_path: Path) -> None:
+    job = Quiet(tmp_path)
+    told: list[str] = []
+    watchdog = Watchdog(job, 0.2, tell=told.append)  # type: ignore[arg-type]
+    patient(watchdog, lambda: job.hang)
+    for _ in range(5):
+        watchdog.check()
+        watchdog.wait()
+    assert len(told) == 1
+    job.capture["output"].write_text("it goes on")
+    watchdog.check()
+    assert job.hang is None
+    patient(watchdog, lambda: job.hang)
+    assert len(told) == 2
+
+
+def test_stacks_of_before_something_moved_are_no_witness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[list[int]] = []
+    monkeypatch.setattr("proctui.stacks.capture_many", lambda pids: looks.append(pids) or [])
+    now, written = 0.0, 0
+    monkeypatch.setattr(
+        "proctui.jobs.watchdog.see",
+        lambda root, captures: Sight(now, ((1, written),), {}, {}, frozenset()),
+    )
+    job = Quiet(tmp_path)
+    watchdog = Watchdog(job, 30.0, tell=print)  # type: ignore[arg-type]
+
+    def passes(seconds: int) -> None:
+        nonlocal now
+        for _ in range(seconds):
+            now += 1.0
+            watchdog.check()
+            watchdog.wait()
+
+    passes(20)
+    assert len(looks) == 1
+    written = 7
+    passes(14)
+    assert len(looks) == 1
+    passes(4)
+    assert len(looks) == 2 and job.hang is None
+
+
+def test_what_ended_by_itself_was_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results: list[dict[str, str]] = []
+    document = {"plan": None, "results": results}
+    monkeypatch.setattr("proctui.jobs.ending.end_job", lambda session: document)
+    for outcome, by_us in ((None, False), ("gone", False), ("exited", True)):
+        results[:] = [] if outcome is None else [{"outcome": outcome}]
+        job = Quiet(tmp_path)
+        watchdog = Watchdog(job, 0.1, then="end", tell=print)  # type: ignore[arg-type]
+        patient(watchdog, lambda: job.hang)  # noqa: B023 - called at once
+        assert watchdog.ended is by_us
+
+
+def test_nonsense_is_refused() -> None:
     for seconds in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(BadArgument):
             Watchdog(None, seconds, tell=print)  # type: ignore[arg-type]

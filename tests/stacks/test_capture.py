@@ -15,7 +15,7 @@ import pytest
 
 from proctui import stacks
 from proctui.errors import BadArgument, NoSuchProcess, RefusedError
-from proctui.stacks import kernel, tooling
+from proctui.stacks import kernel, starting
 from tests.stacks.stage import as_nobody, cast, condition_of, nobody_environment
 from tests.support import python, running, wait_for
 
@@ -144,7 +144,7 @@ def test_what_is_not_python_has_its_kernel_state() -> None:
 
 
 def test_native_frames_of_what_is_not_python() -> None:
-    if not (tooling.find_tool("eu-stack") or tooling.find_tool("gdb")):
+    if not (starting.find_tool("eu-stack") or starting.find_tool("gdb")):
         pytest.skip("neither eu-stack nor gdb is installed")
     with running(["sleep", "99"]) as child:
         wait_for(lambda: state_of(child.pid) == "S")
@@ -225,7 +225,7 @@ def test_no_tracer_is_started_in_state_d_or_t(play: str, option: str) -> None:
 
 
 def test_no_second_tracer() -> None:
-    if not tooling.find_tool("gdb"):
+    if not starting.find_tool("gdb"):
         pytest.skip("gdb is not installed")
     with cast("sleeper") as actors:
         pid = actors["sleeper"].pid

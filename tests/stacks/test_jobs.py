@@ -16,10 +16,10 @@ from proctui.errors import (
     BadArgument,
     NoSuchProcess,
 )
-from proctui.stacks import kernel, tooling
+from proctui.stacks import kernel, profile, starting
 from proctui.stacks.profile import hot_functions
-from tests.stacks.stage import as_nobody, cast, condition_of, nobody_environment
-from tests.support import running, wait_for
+from tests.stacks.stage import cast, children_of
+from tests.support import python, running, wait_for
 
 # responding
 
@@ -76,51 +76,6 @@ def test_an_rlock_whose_owner_has_ended() -> None:
 
 
 # ordinary users
-
-
-HANGS_CODE = (
-    "import json, sys; from proctui import stacks\n"
-    "print(json.dumps(stacks.find_hangs(int(sys.argv[1]), 0.7)['verdicts']))"
-)
-OWN_PLAYS = {
-    "lock_inversion": ("deadlock-proven",),
-    "fork_with_lock": ("deadlock-proven",),
-    "pipe_full": ("deadlock-proven", "suspected"),
-    "idle_pool": ("idle",),
-    "busy_loop": ("running",),
-    "zombie": ("idle",),
-}
-
-
-def test_an_ordinary_user_gets_verdicts_on_his_own() -> None:
-    prefix = as_nobody()
-    if prefix is None:
-        pytest.skip("needs root, setpriv and a Python for everybody")
-    plays = list(OWN_PLAYS)
-    environ = nobody_environment()
-    with cast(*plays, argv=prefix) as actors:
-
-        def verdicts() -> dict[str, dict[str, Any]]:
-            looks = {
-                play: subprocess.Popen(
-                    [*prefix, "-c", HANGS_CODE, str(actors[play].pid)],
-                    stdout=subprocess.PIPE, env=environ, cwd="/",
-                )
-                for play in plays
-            }  # fmt: skip
-            return {play: json.loads(look.communicate()[0])[0] for play, look in looks.items()}
-
-        def settled() -> dict[str, dict[str, Any]] | None:
-            found = verdicts()
-            fits = all(found[play]["verdict"] in OWN_PLAYS[play] for play in plays)
-            return found if fits else None
-
-        found = wait_for(settled, timeout=120)
-        if found["pipe_full"]["verdict"] == "suspected":
-            assert "descriptors may not be read" in found["pipe_full"]["evidence"][-1]
-        for actor in actors.values():
-            for pid in actor.family():
-                assert condition_of(pid)["tracer"] == 0
 
 
 # pytest-xdist
@@ -180,7 +135,7 @@ def test_of_xdist_workers_only_the_hung_one_is_told(tmp_path: Path) -> None:
 
 
 def test_hot_functions_and_speedscope(tmp_path: Path) -> None:
-    if not tooling.find_tool("py-spy"):
+    if not starting.find_tool("py-spy"):
         pytest.skip("py-spy is not installed")
     saved = tmp_path / "profile.json"
     with cast("busy_loop", "shell") as actors:
@@ -196,3 +151,32 @@ def test_hot_functions_and_speedscope(tmp_path: Path) -> None:
             hot_functions(pids[0], 1, save=str(tmp_path / "no" / "where"))
     with pytest.raises(NoSuchProcess):
         hot_functions(2**22 - 1, 1)
+
+
+def test_hot_functions_of_a_whole_job_on_the_command_line(tmp_path: Path) -> None:
+    saved = tmp_path / "hot.json"
+    code = "while True: sum(range(1000))"
+    oven = f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', {code!r}])"
+    argv = [sys.executable, "-m", "proctui", "cpu"]
+    with running(python(oven)) as child:
+        wait_for(lambda: children_of(child.pid))
+        (below,) = children_of(child.pid)
+        wait_for(lambda: stacks.capture(below)["python"])
+        done = subprocess.run(
+            [*argv, str(child.pid), "--tree", "-o", str(saved), "--json"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert found["hot"][0]["file"] == "<string>" and found["saved"] == str(saved)
+        assert json.loads(saved.read_text())["profiles"][0]["name"].startswith(f"{below}: ")
+        for arguments in (["-o", str(saved)], ["--tree"], [str(child.pid), "-o", "/nowhere/x"]):
+            assert subprocess.run([*argv, *arguments], capture_output=True).returncode == 2
+
+
+def test_where_python_does_not_know_its_threads_the_gil_tells_who_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for version, gil in (((3, 10), True), ((3, 11), False), (None, False)):
+        monkeypatch.setattr(profile, "python_version", lambda pid, known=version: known)
+        assert ("--gil" in profile._argv("py-spy", 1, 1, 100, "x")) is gil

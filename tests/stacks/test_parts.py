@@ -1,4 +1,4 @@
-"""Pure parts: merging, comparing, locks by source, native parsers, the graph's closed sets, tools."""
+"""Pure parts: merging, comparing, locks by source, native parsers, the graph's closed sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ from typing import Any
 import pytest
 
 from proctui.errors import AccessDenied, ToolMissing
-from proctui.stacks import locks, merging, native, pyspy, tooling
+from proctui.stacks import locks, merging, native, pyspy
 from proctui.stacks.graph import Node, WaitGraph
 from proctui.stacks.kernel import Call, ThreadLook
 from proctui.stacks.tooling import Outcome
 from proctui.stacks.trace import StackTrace, source_line
 from proctui.stacks.wording import Wait
 from proctui.stacks.world import World
-from tests.support import alive, python, running, wait_for
+from tests.support import python, running, wait_for
 
 
 def frame(function: str, file: str = "/srv/app.py", line: int = 1, **more: Any) -> dict[str, Any]:
@@ -53,7 +52,40 @@ def test_identical_stacks_fold_into_one() -> None:
     assert [group["count"] for group in groups] == [14, 1]
     assert groups[0]["processes"] == [1, 2]
     assert groups[0]["where"] == "work (srv/app.py:1)"
-    assert merging.merged_text(groups).startswith("14 threads in 2 processes (1, 2): sleeping")
+    title, wait, *_ = merging.merged_text(groups).splitlines()
+    assert title == "14 threads in 2 processes (1, 2): work (srv/app.py:1)"
+    assert wait.strip() == "sleeping"
+
+
+@pytest.mark.parametrize(
+    ("waits", "common"),
+    [
+        (["sleeping, at most 0.2s more", "sleeping, at most 3m20s more"], "sleeping"),
+        (["sleeping, about to wake", "sleeping, at most 4s more"], "sleeping"),
+        (["writing to pipe:[7], which is full", "writing to pipe:[81], which is full"], "writing to pipe:[…], which is full"),
+        (["waiting for a lock", "waiting for a lock"], "waiting for a lock"),
+        ([None, None], None),
+    ],
+)  # fmt: skip
+def test_a_group_waits_for_what_all_of_it_waits_for(
+    waits: list[str | None], common: str | None
+) -> None:
+    traces = [trace(pid, thread(pid, frame("f"), wait=wait)) for pid, wait in enumerate(waits)]
+    (group,) = merging.merge(traces)
+    assert group["wait"] == common
+
+
+def test_of_a_program_installed_as_a_package_its_own_frames_stand_out() -> None:
+    site = "/venv/lib/python3.11/site-packages/"
+    frames = [
+        frame("Condition.wait", "/usr/lib/python3.11/threading.py"),
+        frame("take", site + "shop/orders.py", 7),
+        frame("invoke", site + "click/core.py"),
+        frame("main", site + "shop/__main__.py"),
+    ]
+    (group,) = merging.merge([trace(1, thread(1, *frames))])
+    assert group["where"] == "take (shop/orders.py:7)"
+    assert [row["library"] for row in group["folded"]] == [True, False, True, False]
 
 
 def test_library_frames_fold_and_the_programs_own_stay() -> None:
@@ -242,59 +274,6 @@ def test_hints_fit_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     if owner:
         monkeypatch.setattr("proctui.stacks.remote.yama", lambda: 1)
         assert "Yama lets only ancestors" in pyspy.denied(os.getpid()).message
-
-
-# tools
-
-
-def test_tools_run_a_few_at_once_and_tell_as_they_end() -> None:
-    came: list[tuple[object, int | None, bytes]] = []
-    jobs = [(i, [sys.executable, "-I", "-c", f"print({i})"]) for i in range(5)]
-    tooling.run_many(jobs, lambda key, out: came.append((key, out.status, out.out)), timeout=120)
-    assert sorted(came, key=str) == [(i, 0, f"{i}\n".encode()) for i in range(5)]
-
-
-def test_a_tool_that_is_not_there_is_status_127() -> None:
-    assert tooling.run_tool(["/nowhere/x"], 1).status == 127
-
-
-def test_a_tool_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    argv = ["sh", "-c", f"sleep 99 & echo $! > {pid_file}; wait"]
-    began = time.monotonic()
-    found = tooling.run_tool(argv, 0.5)
-    assert found.status is None and time.monotonic() - began < 60
-    wait_for(lambda: not alive(int(pid_file.read_text())))
-
-
-def test_an_interrupt_ends_what_still_runs(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    jobs = [("slow", ["sh", "-c", f"echo $$ > {pid_file}; exec sleep 99"]), ("quick", ["true"])]
-
-    def done(key: object, outcome: Outcome) -> None:
-        wait_for(pid_file.exists)
-        wait_for(lambda: pid_file.read_text().strip())
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        tooling.run_many(jobs, done, timeout=120, at_once=2)
-    wait_for(lambda: not alive(int(pid_file.read_text())))
-
-
-def test_tools_are_found_beside_the_interpreter_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for folder in ("venv", "path"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
-        (tmp_path / folder / "tool").chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    assert tooling.find_tool("tool") == str(tmp_path / "venv" / "tool")
-    (tmp_path / "venv" / "tool").unlink()
-    assert tooling.find_tool("tool") == str(tmp_path / "path" / "tool")
-    (tmp_path / "path" / "tool").chmod(0o644)
-    assert os.geteuid() == 0 or tooling.find_tool("tool") is None
 
 
 # closed sets

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proctui.stacks import calls, catalogue, kernel, syscalls
+from proctui.stacks import calls, catalogue, kernel, origins, syscalls
 from proctui.stacks.kernel import Call, ThreadLook
-from proctui.stacks.names import label_of, label_of_pid
+from proctui.stacks.names import label_by_frames, label_of, label_of_pid
 from proctui.stacks.waits import describe
 from tests.stacks.stage import cast
 from tests.support import python, running, wait_for
@@ -46,7 +46,7 @@ def sleeping(name: str, *args: int, state: str = "S", wchan: str | None = None) 
             "waiting on a futex that other processes may share without a time limit",
         ),
         (lambda: sleeping("rt_sigsuspend"), "signal", False, "waiting for a signal without a time limit"),
-        (lambda: sleeping("restart_syscall"), "sleep", True, None),
+        (lambda: sleeping("restart_syscall"), "restarted", True, None),
         (lambda: sleeping("io_uring_enter"), "unknown", False, "waiting for io_uring"),
         (lambda: sleeping("semop"), "unknown", False, None),
         (lambda: sleeping("read", state="T"), "stopped", False, "stopped by a signal"),
@@ -210,7 +210,7 @@ def test_meaning_of_leaves(rows: list[tuple[str, str]], kind: str, idle: bool, l
 def test_a_futex_below_the_programs_own_line_is_told_by_the_line(
     line: str | None, kind: str
 ) -> None:
-    assert catalogue.meaning(frames(("f", "/a.py")), futex=True, line=line).kind == kind
+    assert catalogue.meaning(frames(("f", "/a.py")), futex=True, line=lambda _: line).kind == kind
 
 
 def test_without_a_futex_the_programs_own_line_is_not_judged() -> None:
@@ -221,12 +221,12 @@ def test_innermost_user_frame_and_short_files() -> None:
     rows = frames(
         ("get", LIB + "queue.py"), ("work", "/srv/app/jobs.py"), ("run", LIB + "threading.py")
     )
-    user = catalogue.innermost_user(rows)
+    user = origins.innermost_user(rows)
     assert user is not None and user["function"] == "work"
-    assert catalogue.short_file("/usr/lib/python3.11/site-packages/pkg/mod.py") == "pkg/mod.py"
-    assert catalogue.short_file("/usr/lib/python3.11/queue.py") == "queue.py"
-    assert catalogue.short_file("/srv/app/jobs.py") == "app/jobs.py"
-    assert catalogue.innermost_user(frames(("get", LIB + "queue.py"))) is None
+    assert origins.short_file("/usr/lib/python3.11/site-packages/pkg/mod.py") == "pkg/mod.py"
+    assert origins.short_file("/usr/lib/python3.11/queue.py") == "queue.py"
+    assert origins.short_file("/srv/app/jobs.py") == "app/jobs.py"
+    assert origins.innermost_user(frames(("get", LIB + "queue.py"))) is None
 
 
 # names
@@ -244,11 +244,31 @@ def test_innermost_user_frame_and_short_files() -> None:
         (["python", "train.py"], {"RANK": "x"}, None),
         (["python", "-m", "pytest", "-n", "2"], {}, "pytest"),
         (["gunicorn: worker [app]"], {}, "gunicorn worker [app]"),
+        (["ray::Trainer.step"], {}, "ray Trainer.step"),
         (["sleep", "9"], {}, None),
     ],
 )  # fmt: skip
 def test_labels(argv: list[str], environ: dict[str, str], label: str | None) -> None:
     assert label_of(argv, environ) == label
+
+
+@pytest.mark.parametrize(
+    ("known", "rows", "label"),
+    [
+        (None, [("Connection._recv", "multiprocessing/connection.py"), ("worker", "multiprocessing/pool.py"), ("Process._bootstrap", "multiprocessing/process.py")], "pool worker"),
+        (None, [("sleep", "/srv/app.py"), ("BaseProcess._bootstrap", "multiprocessing/process.py")], "multiprocessing worker"),
+        ("rank 1 of 2", [("sleep", "/srv/app.py"), ("BaseProcess._bootstrap", "multiprocessing/process.py")], "rank 1 of 2"),
+        ("pytest", [("helper", "/srv/app.py"), ("test_it", "/srv/tests/test_a.py"), ("pytest_pyfunc_call", "site-packages/_pytest/python.py")], "pytest, running tests/test_a.py::test_it"),
+        ("pytest worker gw0, running a.py::test_it", [("test_it", "/srv/a.py"), ("pytest_pyfunc_call", "site-packages/_pytest/python.py")], "pytest worker gw0, running a.py::test_it"),
+        ("pytest", [("worker", "/srv/multiprocessing/pool.py")], "pytest"),
+        (None, [], None),
+    ],
+)  # fmt: skip
+def test_frames_tell_what_a_command_line_cannot(
+    known: str | None, rows: list[tuple[str, str]], label: str | None
+) -> None:
+    found = [(function, file if file.startswith("/") else LIB + file) for function, file in rows]
+    assert label_by_frames(known, frames(*found)) == label
 
 
 def test_label_of_a_living_process_reads_only_what_names_it() -> None:

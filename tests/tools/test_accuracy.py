@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from proctui import (
     show_process_tree,
 )
 from proctui.errors import BadArgument, NoSuchProcess
-from tests.support import python, running, wait_for
+from tests.support import alive, python, running, wait_for
 
 MB = 1 << 20
 
@@ -144,18 +143,22 @@ def test_hot_functions_of_a_python_target() -> None:
         assert 0 < hot[0]["share"] <= 1
 
 
-def test_a_process_that_ends_meanwhile_is_no_such_process() -> None:
-    with running(["sleep", "0.3"]) as child:
-        reaper = threading.Thread(target=child.wait)
-        reaper.start()
+@pytest.mark.parametrize("reaped", [True, False])
+def test_a_process_that_ends_meanwhile_is_no_such_process(
+    reaped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(["cat"], stdin=subprocess.PIPE) as child:
+
+        def end_it(_seconds: float) -> None:
+            child.stdin.close()
+            if reaped:
+                child.wait()
+            else:
+                wait_for(lambda: not alive(child.pid))
+
+        monkeypatch.setattr("proctui.tools.cpu.pause", end_it)
         with pytest.raises(NoSuchProcess):
-            get_cpu_profile(child.pid, duration=2)
-        reaper.join()
-
-
-def test_a_zombie_that_is_made_meanwhile_is_no_such_process() -> None:
-    with running(["sleep", "0.3"]) as child, pytest.raises(NoSuchProcess):
-        get_cpu_profile(child.pid, duration=1)
+            get_cpu_profile(child.pid, duration=1)
 
 
 @pytest.mark.parametrize("duration", [0, -1, True, "1", float("nan"), float("inf"), None])

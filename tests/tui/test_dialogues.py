@@ -228,6 +228,7 @@ class FakeJob:
 
     session_id = "ab" * 16
     capture: dict[str, Any] = {}
+    hang: dict[str, Any] | None = None
 
     def __init__(self) -> None:
         self.code: int | None = None
@@ -292,6 +293,34 @@ async def test_the_end_of_the_job_is_told_with_its_status() -> None:
         assert "SIGTERM" in drive.screen_text()[0]
         await drive.press("q")
         assert drive.app.return_value == 0
+
+
+async def test_what_the_watchdog_found_is_shown_until_the_job_gets_on_again() -> None:
+    job = FakeJob()
+    async with dashboard(job=job) as drive:
+        assert drive.main.live is not None
+        hung = drive.main.live.identity(1003)
+        job.hang = {
+            "verdicts": [
+                {
+                    "pid": 1003,
+                    "identity": str(hung),
+                    "name": "worker",
+                    "label": None,
+                    "verdict": "deadlock-proven",
+                    "evidence": ["1003 waits for a lock that 1003 took"],
+                    "cycle": [1003],
+                    "unless": [],
+                }
+            ],
+            "graph": [],
+        }
+        await drive.tick()
+        assert set(drive.main.processes.hung.values()) == {"deadlock-proven"}
+        assert "1003 waits for a lock that 1003 took" in drive.text()
+        job.hang = None
+        await drive.tick()
+        assert drive.main.processes.hung == {}
 
 
 async def test_several_sessions_give_a_list_to_pick_from() -> None:

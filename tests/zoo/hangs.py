@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from play import FOREVER, ready
+from play import FOREVER, beat_on, perform, ready, say
 
 
 def lock_inversion() -> None:
@@ -56,8 +56,7 @@ def lock_inversion() -> None:
 def lock_inversion_watched() -> None:
     """The same while the main thread lives on: it might release a lock, so it is no proof."""
     threading.Thread(target=lock_inversion, daemon=True).start()
-    while True:
-        time.sleep(0.2)
+    beat_on(0.2)
 
 
 def three_way() -> None:
@@ -97,6 +96,7 @@ def mp_queue_join() -> None:
     time.sleep(0.3)
     ready()
     child.join()
+    say(f"ended {child.exitcode}")
 
 
 def fork_with_lock() -> None:
@@ -125,7 +125,7 @@ def pipe_full() -> None:
     child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
     time.sleep(0.3)
     ready()
-    child.wait()
+    say(f"ended {child.wait()}")
 
 
 def pipe_full_with_timer() -> None:
@@ -139,7 +139,7 @@ def pipe_full_with_timer() -> None:
     child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
     time.sleep(0.3)
     ready()
-    child.wait()
+    say(f"ended {child.wait()}")
 
 
 def native_mutex() -> None:
@@ -158,8 +158,7 @@ def native_mutex() -> None:
     meet.wait()
     time.sleep(0.1)
     ready()
-    while True:
-        time.sleep(0.2)
+    beat_on(0.2)
 
 
 def gil_sleep() -> None:
@@ -172,7 +171,8 @@ def gil_sleep() -> None:
 
     threading.Thread(target=starved, name="starved", daemon=True).start()
     ready()
-    libc.sleep(3600)
+    # sleep(3) returns the seconds left where a signal, or a tracer's stop, cut it short.
+    say(f"woke {libc.sleep(3600)}")
 
 
 def _suicide(_: int) -> None:
@@ -264,8 +264,7 @@ def rlock_inversion() -> None:
     threading.Thread(target=take, args=(b, a), name="right", daemon=True).start()
     meet.wait()
     ready()
-    while True:
-        time.sleep(0.2)
+    beat_on(0.2)
 
 
 def rlock_of_the_dead() -> None:
@@ -298,11 +297,20 @@ def socket_protocol() -> None:
     mine, theirs = socket.socketpair()
     if os.fork() == 0:
         mine.close()
+        signal.signal(signal.SIGINT, lambda *_: theirs.send(b"x"))
         theirs.recv(1)
         os._exit(0)
     theirs.close()
     ready()
-    mine.recv(1)
+    say(f"received {mine.recv(1).decode()}")
+
+
+def queue_in_a_queue() -> None:
+    """Puts an item while it holds the queue's own lock, as a finaliser does that runs inside a put."""
+    jobs: queue.Queue[int] = queue.Queue()
+    with jobs.mutex:
+        threading.Timer(0.1, ready).start()
+        jobs.put(1)
 
 
 def join_a_getter() -> None:
@@ -315,4 +323,4 @@ def join_a_getter() -> None:
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]]()
+    perform(globals())

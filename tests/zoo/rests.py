@@ -16,10 +16,11 @@ import socket
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
-from play import FOREVER, ready
+from play import FOREVER, beat, perform, ready, say
 
 
 def lock_chain() -> None:
@@ -65,7 +66,7 @@ def busy_loop() -> None:
 
 def tty_input() -> None:
     ready()
-    input()
+    say(f"read {input()}")
 
 
 def socket_receive() -> None:
@@ -74,10 +75,11 @@ def socket_receive() -> None:
     other, _ = server.accept()
     if os.fork() == 0:
         client.close()
+        signal.signal(signal.SIGINT, lambda *_: other.send(b"x"))
         time.sleep(FOREVER)
     other.close()
     ready()
-    client.recv(1)
+    say(f"received {client.recv(1).decode()}")
 
 
 def idle_pool() -> None:
@@ -107,7 +109,8 @@ def idle_queue_workers() -> None:
     for _ in range(3):
         threading.Thread(target=jobs.get, daemon=True).start()
     ready()
-    signal.pause()
+    while True:
+        signal.pause()
 
 
 def idle_server() -> None:
@@ -131,23 +134,30 @@ def periodic_worker() -> None:
     ready()
     while True:
         sum(range(1000))
+        beat()
         time.sleep(0.1)
 
 
 def back_pressure() -> None:
-    """A writer whose pipe is full because its reader is slow."""
-    code = "import os\nwhile True: os.write(1, b'x' * 65536)"
+    """A writer whose pipe is full because its reader is slow, and which loses nothing by that."""
+    code = "import os\nwhile True: os.write(1, bytes(range(251)) * 300)"
     child = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE)
     assert child.stdout is not None
     ready()
+    taken = 0
     while True:
-        os.read(child.stdout.fileno(), 1024)
+        for byte in os.read(child.stdout.fileno(), 1024):
+            if byte != taken % 251:
+                say(f"lost at {taken}")
+            taken += 1
+        beat()
         time.sleep(0.3)
 
 
 def stopped() -> None:
     ready()
     os.kill(os.getpid(), signal.SIGSTOP)
+    say("went on")
 
 
 def zombie() -> None:
@@ -214,6 +224,42 @@ def rlock_chain() -> None:
     lock.acquire()
 
 
+def service() -> None:
+    """Rests until a signal ends it, beside a helper that waits for its word: closed, but no hang."""
+    subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    ready()
+    threading.Event().wait()
+
+
+def launcher() -> None:
+    """Waits for the exit of a program that rests until a signal ends it."""
+    code = "import threading; threading.Event().wait()"
+    child = subprocess.Popen([sys.executable, "-I", "-c", code])
+    ready()
+    child.wait()
+
+
+def ends_what_hangs() -> None:
+    """Its child is deadlocked, but a timer of its own will end that one."""
+    code = "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()"
+    child = subprocess.Popen([sys.executable, "-I", "-c", code])
+    timer = threading.Timer(FOREVER, child.kill)
+    timer.daemon = True
+    timer.start()
+    ready()
+    child.wait()
+
+
+def fifo_daemon() -> None:
+    """Holds both ends of a FIFO, as daemons do, and waits for whoever opens it to say something."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path)
+        fifo = os.open(path, os.O_RDWR)
+        ready()
+        os.read(fifo, 1)
+
+
 def sleeper() -> None:
     ready()
     time.sleep(FOREVER)
@@ -222,8 +268,9 @@ def sleeper() -> None:
 def signal_waiter() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     ready()
-    signal.pause()
+    while True:
+        signal.pause()
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]]()
+    perform(globals())

@@ -8,18 +8,19 @@ from typing import Any
 
 from proctui.cli.ask import confirm
 from proctui.cli.output import Line, emit, print_lines, span
-from proctui.errors import check_pid
+from proctui.errors import RefusedError, check_pid
 
 __all__ = ["debug", "hangs", "stack"]
 
 HANG_FOUND = 6
 _VERDICT_STYLE = {
+    "deadlock-proven": "bad",
+    "suspected": "warn",
+    "waiting": "",
     "running": "good",
     "idle": "dim",
-    "waiting": "",
-    "suspected": "warn",
-    "deadlock-proven": "bad",
 }
+"""The worst first."""
 
 
 def stack(args: Namespace) -> int:
@@ -37,11 +38,8 @@ def stack(args: Namespace) -> int:
 
 
 def _stack(result: Mapping[str, Any]) -> Iterable[Line]:
-    for one in result.get("processes") or [result]:
-        if one.get("processes") is None and one is not result:
-            yield [span(f"process {one['pid']}", "head")]
-        for line in str(one["text"]).split("\n"):
-            yield [span(line, "head" if line.startswith("Thread ") else "")]
+    for line in str(result["text"]).split("\n"):
+        yield [span(line, "head" if line.startswith(("Process ", "Thread ")) else "")]
 
 
 def hangs(args: Namespace) -> int:
@@ -55,9 +53,15 @@ def hangs(args: Namespace) -> int:
 def _hangs(result: Mapping[str, Any]) -> Iterable[Line]:
     if not result["verdicts"]:
         yield "no processes to look at"
-    for one in result["verdicts"]:
-        style = _VERDICT_STYLE.get(one["verdict"], "")
-        yield [span(f"{one['verdict']:<16}", style), span(one["identity"] or one["pid"], "key")]
+    worst_first = list(_VERDICT_STYLE)
+    for one in sorted(result["verdicts"], key=lambda row: worst_first.index(row["verdict"])):
+        style = _VERDICT_STYLE[one["verdict"]]
+        name = f"{one['name']} ({one['label']})" if one["label"] else one["name"]
+        yield [
+            span(f"{one['verdict']:<16}", style),
+            span(one["identity"], "key"),
+            span(f"  {name}"),
+        ]
         for reason in one["evidence"]:
             yield ["                ", span(reason)]
         if one["cycle"]:
@@ -69,11 +73,23 @@ def debug(args: Namespace) -> int:
 
     pid = check_pid(args.pid, signalling=True)
     plan = plan_attachment(pid, args.how or "auto", args.port)
+    if args.json and plan["interactive"]:
+        raise RefusedError(
+            f"{plan['how']} needs a terminal to talk to, so nothing of it is JSON",
+            "run it there: " + " ".join(plan["command"]),
+        )
     if not args.json:
         print_lines(_attachment(plan))
     if not args.yes and not confirm("Attach it?", instead="add --yes, or run it in a terminal"):
         return 1
-    return emit(attach_debugger(pid, args.how or "auto", args.port), args, lambda result: ())
+    # A free port was looked for and shown: it is that one.
+    done = attach_debugger(pid, plan["how"], plan["port"], planned=plan["identity"])
+    return emit(done, args, _attached)
+
+
+def _attached(result: Mapping[str, Any]) -> Iterable[Line]:
+    if "listen" in result:
+        yield [span("listens ", "good"), span(result["listen"]), "  for a debugger that speaks DAP"]
 
 
 def _attachment(result: Mapping[str, Any]) -> Iterable[Line]:

@@ -82,9 +82,10 @@ def _rest(rows: list[Any]) -> Iterable[Line]:
 
 
 def cpu(args: Namespace) -> int:
-    from proctui.tools.cpu import get_cpu_profile
+    from proctui.tools.cpu import cpu_of
 
-    return emit(get_cpu_profile(args.pid, args.duration), args, _cpu, fit=True)
+    result = cpu_of(args.pid, args.duration, tree=args.tree, save=args.output)
+    return emit(result, args, _cpu, fit=True)
 
 
 def _cpu(result: Mapping[str, Any]) -> Iterable[Line]:
@@ -132,6 +133,8 @@ def _cpu(result: Mapping[str, Any]) -> Iterable[Line]:
                 span(one["function"], "key"),
                 span(f"  {where}", "dim"),
             ]
+    if result.get("saved"):
+        yield [span(f"saved in {result['saved']}; open it at https://www.speedscope.app", "good")]
 
 
 def system(args: Namespace) -> int:

@@ -22,6 +22,9 @@ SETTLE = 0.12
 """Seconds a selection must rest before it is read in detail: scrolling reads nothing."""
 MANY = 400
 """Processes that one look at all stacks takes at most."""
+SAMPLED = 64
+"""Processes whose hot functions are sampled at once at most."""
+HOT_SECONDS = 10
 
 
 class DebugActions(PaneScreen):
@@ -125,6 +128,72 @@ class DebugActions(PaneScreen):
             return
         self.stack.show(hang_dump(found))
         self._mark_hung(found["verdicts"])
+
+    _profile: dict[str, Any] | None = None
+
+    def action_hot(self) -> None:
+        """Sample the selected process and all below it, and show the hot functions as they grow."""
+        identity = self._selected()
+        view = self.live
+        if identity is None or view is None:
+            return
+        self._reveal("stack")
+        self.stack.busy("sampling …")
+        pids = [identity.pid, *view.descendants(identity.pid)][:SAMPLED]
+        self._start(self._hot(pids, self._called(identity)), "hot", "samples hot functions")
+
+    async def _hot(self, pids: Sequence[int], name: str) -> None:
+        from proctui.stacks.profile import joined, profile
+        from proctui.tui.hot_lines import hot_dump
+
+        of = name if len(pids) == 1 else f"{name} and {len(pids) - 1} below it"
+        rounds: list[dict[str, Any]] = []
+        self._profile = None
+        for second in range(1, HOT_SECONDS + 1):
+            try:
+                found = await in_thread(profile, pids, 1.0)
+            except ProctuiError as error:
+                if self._profile is None:
+                    self._trouble(error)
+                return
+            if found is None:
+                self.stack.trouble("Hot functions are those of Python programs: here is none.")
+                return
+            rounds.append(found)
+            self._profile = joined(rounds)
+            dump = hot_dump(self._profile, second, of, over=second == HOT_SECONDS)
+            self.stack.show(dump, replace=second > 1)
+
+    def action_save_profile(self) -> None:
+        """Write the last hot functions where proctui was started."""
+        from proctui.stacks.profile import save_speedscope
+
+        if self._profile is None:
+            self.say("There are no hot functions yet: p samples them.", severity="warning")
+            return
+        path = time.strftime("proctui-%Y%m%d-%H%M%S.speedscope.json")
+        try:
+            save_speedscope(self._profile, path)
+        except ProctuiError as error:
+            self.say(error.message, severity="error")
+            return
+        self.say(f"Saved {path}: https://www.speedscope.app opens it.")
+
+    _report: Mapping[str, Any] | None = None
+
+    def tell_hang(self) -> None:
+        """Show what the watchdog of ``run --hang-after`` found, until the job gets on again."""
+        job = self.dashboard.options.job
+        report = None if job is None else job.hang
+        if report is self._report:
+            return
+        self._report = report
+        if report is None:
+            self.processes.set_marks(hung={})
+            self.event("the job gets on again")
+            return
+        self.stack.show(hang_dump(report))
+        self._mark_hung(report["verdicts"])
 
     def _mark_hung(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
         view = self.live

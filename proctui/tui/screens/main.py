@@ -96,6 +96,7 @@ class MainScreen(
         self.show_header()
         self._tell_news(view)
         self._tell_end(view)
+        self.tell_hang()
         if first:
             self.context_changed()
             self.call_after_refresh(self._first_shown)
