@@ -40,6 +40,7 @@ def inspect_in(
     check_flag(include_threads, "include_threads")
     check_flag(include_files, "include_files")
     from proctui.machine import details
+    from proctui.machine.identity import identify
 
     with looking(session, only=pid) as look:
         view = look()
@@ -58,6 +59,8 @@ def inspect_in(
         stray=pid in view.strays,
         wait=_wait(pid, result),
     )
+    if not identify(pid).same(identity):  # else what it waits for may be another's
+        raise NoSuchProcess(f"process {pid} ended while it was looked at")
     if result["denied"] and not _own_zombie(view, pid) and _refused(pid):
         partial(result, f"not everything about process {pid} may be read")
     return cast(Inspection, result)
@@ -68,9 +71,15 @@ def _references(view: View, pids: Any) -> list[ProcessRef]:
 
 
 def _wait(pid: int, result: dict[str, Any]) -> str | None:
+    from proctui.machine.procdir import open_process
     from proctui.stacks.waits import describe
 
     try:
+        if result["status"] in "ZX":
+            with open_process(pid) as held:
+                tid = held.thread
+            if tid is not None:
+                return f"its main thread has ended; thread {tid}: {describe(pid, tid)}"
         return describe(pid)
     except NoSuchProcess:
         raise

@@ -7,7 +7,7 @@ from typing import Any, cast
 from proctui.awareness.view import View
 from proctui.errors import AccessDenied, Changed, NoSuchProcess, check_pid
 from proctui.model import Proc
-from proctui.tools.common import check_flag, find, partial
+from proctui.tools.common import check_flag, find, partial, resident
 from proctui.tools.context import looking
 from proctui.tools.results import MemoryProfile, ProcessMemory
 
@@ -94,7 +94,7 @@ def _unreadable(view: View, proc: Proc) -> ProcessMemory:
         "pid": proc.pid,
         "name": proc.name,
         "role": str(view.role(proc.pid)),
-        "rss": proc.rss,
+        "rss": resident(proc),
         "vms": None,
         "shared": None,
         "swap": None,

@@ -14,7 +14,7 @@ from proctui.awareness.view import View
 from proctui.errors import BadArgument, check_pid
 from proctui.machine.facts import parse_cmdline, read_cmdline
 from proctui.model import Proc, Role
-from proctui.tools.common import cpu_share, find
+from proctui.tools.common import cpu_share, find, resident
 from proctui.tools.context import SHARED, default_root, looking
 from proctui.tools.results import ProcessTree, TreeNode
 from proctui.units import human_bytes, human_percent
@@ -134,11 +134,9 @@ def _node(view: View, pid: int, denied: set[str]) -> TreeNode:
     proc = find(view, pid)
     verdict = view.verdict(pid)
     cmdline = _cmdline(view, proc)
-    cpu = cpu_share(proc)
+    rss, cpu = resident(proc), cpu_share(proc)
     denied.update(
-        name
-        for name, value in (("cmdline", cmdline), ("rss", proc.rss), ("cpu", cpu))
-        if value is None
+        name for name, value in (("cmdline", cmdline), ("rss", rss), ("cpu", cpu)) if value is None
     )
     return {
         "pid": pid,
@@ -148,7 +146,7 @@ def _node(view: View, pid: int, denied: set[str]) -> TreeNode:
         "role": str(verdict.role),
         "certainty": str(verdict.certainty),
         "status": proc.state,
-        "rss": proc.rss,
+        "rss": rss,
         "cpu": cpu,
         "children": [],
     }

@@ -168,7 +168,34 @@ def test_doctor_sees_a_missing_program_and_a_broken_configuration(tmp_path: Path
     environ = {**os.environ, "PATH": str(tmp_path)}
     checks = {one["name"]: one for one in document("doctor", env=environ)["checks"]}
     assert not checks["gdb"]["ok"] and "gdb" in checks["gdb"]["fix"]
+    assert checks["gdb"]["fix"].startswith("install"), "no package manager is in sight"
     assert not checks["config"]["ok"] and ":2:" in checks["config"]["detail"]
+
+
+@pytest.mark.parametrize(("uid", "command"), [(0, "apt-get"), (1000, "sudo apt-get")])
+def test_a_fix_can_be_typed_as_it_stands(
+    uid: int, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from proctui.tools import doctor_programs
+
+    (tmp_path / "apt-get").write_text("")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(doctor_programs, "_program", lambda name: None)
+    checks = dict(doctor_programs.CHECKS)
+    assert checks["gdb"]()[2] == f"{command} install -y gdb"
+    assert checks["py-spy"]()[2] == f"{sys.executable} -m pip install 'py-spy<0.5,>=0.4.0'"
+
+
+def test_without_the_sdk_the_server_says_what_to_type() -> None:
+    code = (
+        "import sys\nsys.modules['mcp'] = None\nfrom proctui.cli.main import main\n"
+        "sys.exit(main(['mcp']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 5 and done.stdout == ""
+    assert f"{sys.executable} -m pip install 'mcp" in done.stderr
 
 
 def test_an_unforeseen_error_is_one_line_and_a_file(tmp_path: Path) -> None:

@@ -47,9 +47,9 @@ def mcp(args: Namespace) -> int:
     try:
         import mcp as sdk
     except ImportError:
-        raise ToolMissing(
-            "the MCP server needs the official SDK", "pip install 'proctui[mcp]'"
-        ) from None
+        from proctui.tools.doctor_programs import pip_install
+
+        raise ToolMissing("the MCP server needs the official SDK", pip_install("mcp")) from None
     del sdk
     if sys.stdin.isatty():
         warn(
