@@ -364,6 +364,8 @@ class ProcSource:
                 return None
             if not alive:
                 return None
+            if not argv and not entry.row.kernel and entry.row.state not in "ZX":
+                return info  # amid an exec there is none: the next one who asks looks again
             entry.argv, entry.info = argv, info
         return entry.info
 
