@@ -27,7 +27,7 @@ from proctui._version import __version__
 from proctui.errors import BadArgument, ProctuiError, TimedOut
 from proctui.mcp.host import Host
 from proctui.tools.call import arguments_of, call, error_result, harmless
-from proctui.tools.context import CANCEL, SHARED
+from proctui.tools.context import CANCEL, ON_BEHALF, SHARED
 from proctui.tools.declarations import BEYOND, find, of_phase
 from proctui.tools.declare import Phase, Tool, as_json
 
@@ -123,6 +123,7 @@ async def _result(
 
     def work() -> dict[str, Any]:
         CANCEL.set(cancelled)
+        ON_BEHALF.set(True)
         SHARED.set(host.look)
         try:
             if host.outside is not None and host.outside.answers(tool.name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 from proctui.awareness.view import View
@@ -69,16 +68,17 @@ def check_flag(value: object, name: str) -> bool:
     return value
 
 
-def cpu_share(proc: Proc) -> float | None:
+def cpu_share(proc: Proc, now: float) -> float | None:
     """Percent of one core: since the look before, at first sight over its life (as ps(1) does)."""
     if proc.cpu is not None:
         return round(proc.cpu, 1)
     if proc.started is None or proc.user_time is None or proc.system_time is None:
         return None
-    age = time.time() - proc.started
+    age = now - proc.started
     if age < 0.05:
         return None
-    return round(min((proc.user_time + proc.system_time) / age * 100, 1e6), 1)
+    used = proc.user_time + proc.system_time
+    return round(min(used / age * 100, 1e6), 1) if used else 0.0
 
 
 def resident(proc: Proc) -> int | None:

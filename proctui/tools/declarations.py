@@ -10,7 +10,7 @@ from typing import Any
 
 from proctui.tools.declare import Phase, Tool
 
-__all__ = ["BEYOND", "EIGHT", "TOOLS", "find", "of_phase"]
+__all__ = ["ALONE", "BEYOND", "EIGHT", "TOOLS", "find", "of_phase"]
 
 
 def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
@@ -262,7 +262,19 @@ BEYOND: tuple[Tool, ...] = (
 )
 """What the MCP server offers beside them."""
 
-TOOLS: tuple[Tool, ...] = EIGHT + BEYOND
+ALONE: tuple[Tool, ...] = (
+    Tool(
+        name="is_responding",
+        description="Say whether a process responds: it is neither hanging nor stopped",
+        parameters=_object({"pid": _integer("Process ID")}, ["pid"]),
+        phase="call",
+        target="proctui.tools.hangs:is_responding",
+        result="proctui.tools.results:Responding",
+    ),
+)
+"""What the library and ``proctui call`` have; over MCP ``find_hangs`` answers it, and says why."""
+
+TOOLS: tuple[Tool, ...] = EIGHT + BEYOND + ALONE
 _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 

@@ -42,7 +42,7 @@ def inspect_in(
     from proctui.machine import details
     from proctui.machine.identity import identify
 
-    with looking(session, only=pid) as look:
+    with looking(session, once=True, only=pid) as look:
         view = look()
     identity = find(view, pid).identity
     result = details.inspect(identity, include_threads=include_threads, include_files=include_files)
@@ -61,7 +61,7 @@ def inspect_in(
     )
     if not identify(pid).same(identity):  # else what it waits for may be another's
         raise NoSuchProcess(f"process {pid} ended while it was looked at")
-    if result["denied"] and not _own_zombie(view, pid) and _refused(pid):
+    if result["denied"] and not _own_zombie(result) and _refused(pid):
         partial(result, f"not everything about process {pid} may be read")
     return cast(Inspection, result)
 
@@ -88,10 +88,10 @@ def _wait(pid: int, result: dict[str, Any]) -> str | None:
         return None
 
 
-def _own_zombie(view: View, pid: int) -> bool:
+def _own_zombie(result: dict[str, Any]) -> bool:
     """The files of one's own zombie belong to root, but there is nothing left in them."""
-    proc = find(view, pid)
-    return proc.state in "ZX" and proc.uid == os.geteuid()
+    owner = (result["uids"] or {}).get("effective")
+    return result["status"] in "ZX" and owner == os.geteuid()
 
 
 def _refused(pid: int) -> bool:

@@ -26,7 +26,7 @@ def get_memory_profile(pid: int | None = None, include_children: bool = False) -
     if pid is not None:
         check_pid(pid)
     check_flag(include_children, "include_children")
-    with looking(only=pid, tree=include_children) as look:
+    with looking(once=True, only=pid, tree=include_children) as look:
         view = look()
     if pid is None:
         wanted = list(view.snapshot.procs)

@@ -22,6 +22,7 @@ def tools(args: Namespace) -> int:
 
 def call(args: Namespace) -> int:
     from proctui.tools.call import call as call_tool
+    from proctui.tools.context import ON_BEHALF
     from proctui.tools.declarations import TOOLS, find
 
     tool = find(args.tool)
@@ -34,6 +35,7 @@ def call(args: Namespace) -> int:
         raise BadArgument(
             f"the arguments are no JSON: {error}", "such as '{\"pid\": 4711}'"
         ) from None
+    ON_BEHALF.set(True)
     result = call_tool(tool, arguments)
     print_json(result)
     return status_of(result)
