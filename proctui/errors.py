@@ -6,7 +6,9 @@ The kinds and statuses are part of the public contract: a face prints
 
 from __future__ import annotations
 
-from typing import ClassVar, TypedDict
+TYPE_CHECKING = False  # typing's own costs `--version` as much as Python's start
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 __all__ = [
     "AccessDenied",
@@ -26,12 +28,6 @@ __all__ = [
 
 
 _PID_LIMIT = 2**22
-
-
-class ErrorBody(TypedDict):
-    kind: str
-    message: str
-    hint: str | None
 
 
 class ProctuiError(Exception):
@@ -56,7 +52,8 @@ class ProctuiError(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def body(self) -> ErrorBody:
+    def body(self) -> dict[str, str | None]:
+        """``kind message hint``, as every face shows it."""
         return {"kind": self.kind, "message": self.message, "hint": self.hint}
 
 

@@ -7,14 +7,13 @@ where a Ctrl-C is already caught.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
 
 TYPE_CHECKING = False  # typing's own costs more than all the rest of this import
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proctui.errors import ProctuiError
 
 __all__ = ["main"]
@@ -30,13 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = _wants_json(arguments)
     try:
-        from proctui.cli.quick import quick_stack
         from proctui.errors import ProctuiError
 
         _prepare_streams()
         try:
-            quick = quick_stack(arguments, leave=argv is None)
-            status = _run(arguments) if quick is None else quick
+            status = _run(arguments, leave=argv is None)
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 0
         except ProctuiError as error:
@@ -51,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error.__cause__, KeyboardInterrupt):
             # Before 3.12 one that hits a class being made comes wrapped in a RuntimeError.
             return _interrupted(as_json)
+        import contextlib
+
         from proctui.cli.crash import report
 
         with contextlib.suppress(OSError, ValueError):
@@ -58,7 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _quietly(1)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], *, leave: bool) -> int:
+    """The short ways first; ``leave``: the process is ours and may end right here."""
+    if arguments == ["--version"]:  # the parser knows it too, and takes longer to import
+        from proctui._version import __version__
+
+        print(f"proctui {__version__}")
+        return 0
+    if arguments[:1] == ["stack"]:
+        from proctui.cli.quick import quick_stack
+
+        status = quick_stack(arguments, leave=leave)
+        if status is not None:
+            return status
     from proctui.cli.quick_run import read_run
 
     words, command = _split(arguments)
@@ -74,12 +85,13 @@ def _run(arguments: list[str]) -> int:
     if command is not None:
         # What stood before the first `--` is the command's too: nothing of it is dropped.
         parsed.command = [*parsed.command, "--", *command] if parsed.command else command
+    from importlib import import_module
+
     module, _, function = parsed.handler.partition(":")
     answered = through_the_fence(words, parsed)
     if answered is not None:
         return answered
-    status = getattr(import_module(f"proctui.cli.commands.{module}"), function)(parsed)
-    return int(status or 0)
+    return int(getattr(import_module(f"proctui.cli.commands.{module}"), function)(parsed) or 0)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
@@ -115,15 +127,18 @@ def _fail(error: ProctuiError, as_json: bool) -> int:
 
 def _interrupted(as_json: bool) -> int:
     """Quiet as a shell's; only who asked for a document gets one. A second Ctrl-C changes nothing."""
+    import contextlib
     import signal
 
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     if as_json:
+        from proctui.cli.output import document_begun
         from proctui.errors import Interrupted
 
         with contextlib.suppress(OSError, ValueError):
-            _fail(Interrupted("interrupted before there was a result"), as_json)
+            if not document_begun():
+                _fail(Interrupted("interrupted before there was a result"), as_json)
     return _quietly(INTERRUPTED)
 
 
@@ -135,6 +150,8 @@ def _flush() -> None:
 
 def _quietly(status: int) -> int:
     """Leave with the streams pointing nowhere, so that the interpreter's last flush can't fail."""
+    import contextlib
+
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):

@@ -13,6 +13,7 @@ __all__ = [
     "Attachment",
     "Background",
     "CpuProfile",
+    "ErrorBody",
     "Hangs",
     "Inspection",
     "Kill",
@@ -28,6 +29,14 @@ __all__ = [
     "SystemResources",
     "TreeNode",
 ]
+
+
+class ErrorBody(TypedDict):
+    """What stands under ``error`` where a result could not be had, or not whole."""
+
+    kind: str
+    message: str
+    hint: str | None
 
 
 class ProcessRef(TypedDict):

@@ -15,7 +15,7 @@ from typing import (
     is_typeddict,
 )
 
-from proctui.errors import ErrorBody
+from proctui.tools.results import ErrorBody
 
 __all__ = ["object_schema", "type_schema"]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from proctui.cli.output import STYLES, fields, print_lines, span, table
 from proctui.cli.parser import build
 from proctui.config import default_text
 from tests.contract.outside import PROCTUI, document, failure, proctui
+from tests.support import python, running, wait_for
 
 COMMANDS = sorted(completion._commands())
 
@@ -74,6 +77,27 @@ def test_bad_usage_is_one_document_too(argv: list[str]) -> None:
 def test_a_dashboard_that_can_not_open_is_one_document_too() -> None:
     failure("watch", 4_000_000, kind="no-such-process", status=3)
     failure("demo", kind="not-supported", status=5)
+
+
+def test_a_call_from_the_command_line_means_the_job_not_itself() -> None:
+    document = json.loads(proctui("call", "show_process_tree", '{"depth": 1}', status=0).stdout)
+    assert document["root"]["name"] == "machine"
+    assert document["root"]["rss"] > 0 and document["root"]["cpu"] is not None
+    line = f"{shlex.join(PROCTUI)} call show_process_tree; exit $?"
+    inside = proctui("run", "--no-tui", "--", "sh", "-c", line, status=0)
+    root = json.loads(inside.stdout)["root"]
+    assert root["name"] == "sh" and root["role"] == "ancestor"
+
+
+def test_what_is_no_tool_of_a_phase_can_be_called_all_the_same() -> None:
+    with running(["sleep", "600"]) as child:
+        argument = json.dumps({"pid": child.pid})
+        done = proctui("call", "is_responding", argument, status=0)
+        assert json.loads(done.stdout) == {"result": True}
+        child.send_signal(signal.SIGSTOP)
+        wait_for(lambda: ") T " in Path(f"/proc/{child.pid}/stat").read_text())
+        done = proctui("call", "is_responding", argument, status=0)
+        assert json.loads(done.stdout) == {"result": False}
 
 
 def test_pages_and_configuration_are_documents_if_asked() -> None:
@@ -237,6 +261,44 @@ def test_an_interrupt_is_130_and_one_document_if_asked(raised: str) -> None:
     )
     assert (done.returncode, done.stderr) == (130, "")
     assert json.loads(done.stdout)["error"]["kind"] == "interrupted"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_an_interrupt_does_not_cut_a_document_in_two(interrupts: int, unbuffered: str) -> None:
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    with running(
+        python(code, "x" * 120_000), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as large:
+        assert large.stdout is not None and large.stdout.readline()
+        argv = [*PROCTUI, "inspect", str(large.pid), "--json"]
+        environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        pipe = subprocess.PIPE
+        with running(argv, stdout=pipe, stderr=pipe, text=True, env=environ) as asked:
+            assert asked.stdout is not None and asked.stderr is not None
+            wait_for(lambda: _writes_a_pipe(asked.pid), what="it to fill the pipe")
+            for _ in range(interrupts):
+                asked.send_signal(signal.SIGINT)
+                wait_for(lambda: not _pending(asked.pid) or asked.poll() is not None)
+            if interrupts == 1:
+                assert json.loads(asked.stdout.read())["pid"] == large.pid
+                assert asked.wait(60) == 0
+            else:
+                assert asked.wait(60) == 130
+            assert asked.stderr.read() == ""
+
+
+def _writes_a_pipe(pid: int) -> bool:
+    return Path(f"/proc/{pid}/wchan").read_text().endswith("pipe_write")
+
+
+def _pending(pid: int) -> bool:
+    """Whether the signal waits in the kernel, or in the interpreter for its next step."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+    return "ShdPnd:\t0000000000000000" not in status or not _writes_a_pipe(pid)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

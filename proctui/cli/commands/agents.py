@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import Namespace
+from typing import NoReturn
 
 from proctui.cli.output import print_json, status_of, warn
-from proctui.errors import BadArgument, ToolMissing
+from proctui.errors import BadArgument, ProctuiError, ToolMissing
 
 __all__ = ["call", "mcp", "tools"]
 
@@ -45,7 +47,7 @@ _OF_A_SERVER = frozenset({"execute_kill", "start_process", "read_output"})
 """These need the memory of a running server: its plans, its background processes."""
 
 
-def mcp(args: Namespace) -> int:
+def mcp(args: Namespace) -> NoReturn:
     try:
         import mcp as sdk
     except ImportError:
@@ -59,4 +61,15 @@ def mcp(args: Namespace) -> int:
         )
     from proctui.mcp.server import serve
 
-    return serve(phase=args.phase, allow_debugger=args.allow_debugger)
+    try:
+        status = serve(phase=args.phase, allow_debugger=args.allow_debugger)
+    except ProctuiError:
+        raise
+    except Exception as error:  # noqa: BLE001 - told in one line, kept in a file
+        from proctui.cli.crash import report
+
+        report(error, as_json=False)
+        status = 1
+    sys.stderr.flush()
+    # Not by way of the interpreter: it would wait for the threads of abandoned calls.
+    os._exit(status)
