@@ -24,7 +24,8 @@ class Tool:
     Python function and the ``TypedDict`` of what it returns as
     ``module:attribute``, resolved when first needed, so that declarations
     cost no imports.  ``time_limit`` is in seconds, beyond what the caller
-    itself asks for with a duration.
+    itself asks for with a duration.  ``needs_server``: it works on what a
+    running server remembers, its plans and background processes.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Tool:
     read_only: bool = True
     destructive: bool = False
     idempotent: bool = True
+    needs_server: bool = False
     time_limit: float = 30.0
 
     @property

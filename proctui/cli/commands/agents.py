@@ -25,12 +25,12 @@ def tools(args: Namespace) -> int:
 def call(args: Namespace) -> int:
     from proctui.tools.call import call as call_tool
     from proctui.tools.context import ON_BEHALF
-    from proctui.tools.declarations import TOOLS, find
+    from proctui.tools.declarations import CALLABLE, find
 
     tool = find(args.tool)
-    offered = [one.name for one in TOOLS if one.name not in _OF_A_SERVER]
-    if tool is None or tool.name not in offered:
-        raise BadArgument(f"no tool {args.tool!r} to call here", f"there are: {', '.join(offered)}")
+    if tool is None or tool.needs_server:
+        names = ", ".join(one.name for one in CALLABLE)
+        raise BadArgument(f"no tool {args.tool!r} to call here", f"there are: {names}")
     try:
         arguments = json.loads(args.arguments)
     except (ValueError, RecursionError) as error:
@@ -41,10 +41,6 @@ def call(args: Namespace) -> int:
     result = call_tool(tool, arguments)
     print_json(result)
     return status_of(result)
-
-
-_OF_A_SERVER = frozenset({"execute_kill", "start_process", "read_output"})
-"""These need the memory of a running server: its plans, its background processes."""
 
 
 def mcp(args: Namespace) -> NoReturn:
