@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from proctui import text
 from proctui.errors import NotSupported, ProctuiError
@@ -19,6 +19,7 @@ __all__ = ["OnceSource"]
 
 _LINE = 1024
 """Bytes read of a stat file: longer than any line the kernel writes."""
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _MOST = 4
 """A root whose own children are more than one in so many of all: then everybody is read."""
 
@@ -56,15 +57,14 @@ class OnceSource:
         try:
             meter.counters()
             now = time.clock_gettime(time.CLOCK_BOOTTIME)
-            hidden: set[int] = set()
-            folder = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            look = _Look(time.time() - now, owners=self._owners)
             try:
-                read = _reader(folder, hidden, time.time() - now, owners=self._owners)
-                self._rows = rows = self._look(read, job)
+                self._rows = rows = self._family(look, job)
             finally:
-                os.close(folder)
+                look.close()
             self._infos.clear()
-            warning = f"{len(hidden)} processes are hidden from us (/proc mounted with hidepid?)"
+            hidden = len(look.hidden)
+            warning = f"{hidden} processes are hidden from us (/proc mounted with hidepid?)"
             return Snapshot(
                 tick=1,
                 wall=time.time(),
@@ -79,14 +79,11 @@ class OnceSource:
         finally:
             meter.close()
 
-    def _look(self, read: Callable[[int], Proc | None], job: Iterable[int]) -> dict[int, Proc]:
-        pids = self._wanted(job)
-        rows = {pid: row for pid in pids if (row := read(pid)) is not None}
-        missing = {row.ppid for row in rows.values()} - rows.keys()
-        while missing and self._pid is not None:  # the ancestors
-            found = {pid: row for pid in missing if pid > 0 and (row := read(pid)) is not None}
+    def _family(self, look: _Look, job: Iterable[int]) -> dict[int, Proc]:
+        found = rows = look.read(self._wanted(job))
+        while self._pid is not None and found:  # the ancestors
+            found = look.read({row.ppid for row in found.values()} - rows.keys() - {0})
             rows |= found
-            missing = {row.ppid for row in found.values()} - rows.keys()
         return rows
 
     def _wanted(self, job: Iterable[int]) -> list[int]:
@@ -114,73 +111,99 @@ class OnceSource:
         self._rows, self._infos = {}, {}
 
 
-def _reader(
-    folder: int, hidden: set[int], boot_wall: float, *, owners: bool
-) -> Callable[[int], Proc | None]:
-    """Reads one process of ``/proc``, open as ``folder``; ``None`` for the dead and the hidden.
+class _Look:
+    """Reads processes out of ``/proc``, held open until :meth:`close`."""
 
-    The stat file is opened before the pidfd and answers after it, so the
-    number had one owner all the while.
-    """
-    open_, pread, close, fstat, listing = os.open, os.pread, os.close, os.fstat, os.stat
-    pidfd_open, has_inodes = os.pidfd_open, identities.has_pidfs()
-    boot_id, pidns = identities.boot_id(), identities.pidns()
-    make, clock, page, kthread = tuple.__new__, stat.CLOCK_TICKS, stat.PAGE_SIZE, stat.PF_KTHREAD
-    flags = os.O_RDONLY | os.O_CLOEXEC
-    words: dict[bytes, str] = {}
+    def __init__(self, boot_wall: float, *, owners: bool) -> None:
+        self._boot_wall = boot_wall
+        self._owners = owners
+        self._names: dict[bytes, str] = {}
+        self.hidden: set[int] = set()
+        self._folder = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def read(pid: int) -> Proc | None:
-        inode = uid = None
-        try:
-            descriptor = open_(f"{pid}/stat", flags, dir_fd=folder)
-            try:
-                pidfd = pidfd_open(pid)
-                if has_inodes:
-                    inode = fstat(pidfd).st_ino
-                close(pidfd)
-                if owners:
-                    uid = listing(str(pid), dir_fd=folder).st_uid
-                raw = pread(descriptor, _LINE, 0)
-            finally:
-                close(descriptor)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM):
-                hidden.add(pid)
-            elif error.errno in (errno.EMFILE, errno.ENFILE):
-                raise NotSupported("no descriptor is left to look at a process") from error
-            return None
-        # As stat.parse() does it; made without the named tuples' own checks, which is a
-        # quarter of the time.
-        end = raw.rindex(b")")
-        f = raw[end + 2 :].split(None, 22)
-        name = raw[raw.index(b"(") + 1 : end]
-        if name not in words:
-            words[name] = text.decode(name)
-        start = int(f[19])
-        return make(
-            Proc,
-            (
-                make(Identity, (boot_id, pid, inode, pidns, start)),
-                pid,
-                int(f[1]),
-                int(f[2]),
-                int(f[3]),
-                int(f[4]),
-                f[0].decode("ascii"),
-                words[name],
-                boot_wall + start / clock,
-                int(f[11]) / clock,
-                int(f[12]) / clock,
-                int(f[21]) * page,
-                int(f[17]),
-                None,
-                uid,
-                int(f[6]) & kthread != 0,
-                1,
-            ),
+    def read(self, pids: Iterable[int]) -> dict[int, Proc]:
+        """Their rows, without the dead and the hidden.
+
+        The stat file is opened before the pidfd and answers after it, so the
+        number had one owner all the while.
+        """
+        open_, pread, close, fstat, pidfd_open = (
+            os.open,
+            os.pread,
+            os.close,
+            os.fstat,
+            os.pidfd_open,
         )
+        folder, names, owners, flags = self._folder, self._names, self._owners, _FLAGS
+        boot_id, pidns, has_inodes = (
+            identities.boot_id(),
+            identities.pidns(),
+            identities.has_pidfs(),
+        )
+        boot_wall, clock, page = self._boot_wall, stat.CLOCK_TICKS, stat.PAGE_SIZE
+        make, kthread = tuple.__new__, stat.PF_KTHREAD
+        rows: dict[int, Proc] = {}
+        inode = uid = None
+        for pid in pids:
+            try:
+                descriptor = open_(f"{pid}/stat", flags, dir_fd=folder)
+                try:
+                    pidfd = pidfd_open(pid)
+                    if has_inodes:
+                        inode = fstat(pidfd).st_ino
+                    close(pidfd)
+                    if owners:
+                        uid = os.stat(str(pid), dir_fd=folder).st_uid
+                    raw = pread(descriptor, _LINE, 0)
+                finally:
+                    close(descriptor)
+            except OSError as error:
+                self._note(pid, error)
+                continue
+            # As stat.parse() does it, without the named tuples' own ways of being made: they
+            # are a quarter of the time.
+            end = raw.rindex(b")")
+            f = raw[end + 2 :].split(None, 22)
+            name = names.get(raw[raw.index(b"(") + 1 : end]) or self._name(raw)
+            start = int(f[19])
+            rows[pid] = make(
+                Proc,
+                (
+                    make(Identity, (boot_id, pid, inode, pidns, start)),
+                    pid,
+                    int(f[1]),
+                    int(f[2]),
+                    int(f[3]),
+                    int(f[4]),
+                    f[0].decode("ascii"),
+                    name,
+                    boot_wall + start / clock,
+                    int(f[11]) / clock,
+                    int(f[12]) / clock,
+                    int(f[21]) * page,
+                    int(f[17]),
+                    None,
+                    uid,
+                    int(f[6]) & kthread != 0,
+                    1,
+                ),
+            )
+        return rows
 
-    return read
+    def _name(self, raw: bytes) -> str:
+        """Crowds are called alike."""
+        name = raw[raw.index(b"(") + 1 : raw.rindex(b")")]
+        self._names[name] = text.decode(name)
+        return self._names[name]
+
+    def _note(self, pid: int, error: OSError) -> None:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            self.hidden.add(pid)
+        elif error.errno in (errno.EMFILE, errno.ENFILE):
+            raise NotSupported("no descriptor is left to look at a process") from error
+
+    def close(self) -> None:
+        os.close(self._folder)
 
 
 def _info(row: Proc) -> ProcInfo | None:
