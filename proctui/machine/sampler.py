@@ -69,7 +69,7 @@ class ProcSource:
         probe: bool | None = None,
     ) -> None:
         if not Path(root, "stat").exists():
-            raise NotSupported(f"there is no {root} here", "use the psutil source: --source psutil")
+            raise NotSupported(f"there is no {root} here", "mount it, or open the psutil source")
         self._root = root
         self._clock = clock or _boottime
         self._calls = calls or Syscalls()
