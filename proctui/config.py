@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -91,18 +92,25 @@ _BOUNDS = {
     "dashboard.interval": (0.1, 60.0),
     "dashboard.history": (60, 86400),
     "run.capture_mb": (64, 1 << 20),
+    "alerts.cpu": (0.0, 1e6),
+    "alerts.memory_mb_per_minute": (0.0, 1e6),
 }
+_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+_LISTED = {str: "strings", int: "whole numbers"}
 
 
 def load(path: Path | None = None) -> Config:
     """Read the configuration; a missing file is the default.
 
     So is one behind the closed door of another user, whose HOME we were left
-    with (sudo, setpriv): it was never ours.  Raises :class:`BadArgument` with ``FILE:LINE`` for anything it does not know.
+    with (sudo, setpriv): it was never ours.  Raises :class:`BadArgument`,
+    with ``FILE:LINE`` for anything it does not know.
     """
     path = path or paths.config_file()
     try:
-        text = path.read_text("utf-8")
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would never answer
+            raise BadArgument(f"{path} is no regular file", "mend or remove it")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         return Config()
     except (OSError, UnicodeDecodeError) as error:
@@ -172,7 +180,7 @@ def _convert(text: str, where: str, at: tuple[str, str], kind: Any, value: Any) 
     if get_origin(kind) is tuple:
         item = get_args(kind)[0]
         if not isinstance(value, list) or any(type(one) is not item for one in value):
-            raise _bad(text, where, at, f"{dotted} must be a list of {item.__name__}")
+            raise _bad(text, where, at, f"{dotted} must be a list of {_LISTED[item]}")
         if dotted == "protect.commands":
             for pattern in value:
                 try:
@@ -183,7 +191,7 @@ def _convert(text: str, where: str, at: tuple[str, str], kind: Any, value: Any) 
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise _bad(text, where, at, f"{dotted} must be a {kind.__name__}")
+        raise _bad(text, where, at, f"{dotted} must be {_NAMES[kind]}")
     if value not in _CHOICES.get(dotted, (value,)):
         raise _bad(text, where, at, f"{dotted} must be one of {', '.join(_CHOICES[dotted])}")
     low, high = _BOUNDS.get(dotted, (value, value))

@@ -41,9 +41,10 @@ class Identity(NamedTuple):
     @property
     def key(self) -> tuple[str, int, str, int | None]:
         """What decides sameness, hashable: use it as a dict key."""
-        if self.inode is not None:
-            return (self.boot_id, self.pid, "inode", self.inode)
-        return (self.boot_id, self.pid, f"ticks in {self.pidns}", self.start_ticks)
+        boot_id, pid, inode, pidns, start_ticks = self
+        if inode is not None:
+            return (boot_id, pid, "inode", inode)
+        return (boot_id, pid, f"ticks in {pidns}", start_ticks)
 
     def same(self, other: Identity) -> bool:
         """Whether both are one process; unknown start times are the same as nothing."""

@@ -8,7 +8,6 @@ name or owner changed, at what was born, and at what those touch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from proctui.awareness import chains, evidence, protect
 from proctui.awareness.baseline import Key
@@ -22,18 +21,6 @@ from proctui.config import Protect
 from proctui.model import Certainty, Identity, Proc, ProcInfo, Role, Snapshot, Verdict
 
 __all__ = ["Classifier"]
-
-
-class _Facts(NamedTuple):
-    """What of a row a verdict can depend on."""
-
-    identity: Identity
-    ppid: int
-    pgid: int
-    sid: int
-    tty: int
-    name: str
-    uid: int | None
 
 
 class Classifier:
@@ -63,7 +50,8 @@ class Classifier:
         self._own = own
         self._rules = rules or protect.Rules.of(Protect())
         self._lookup = lookup
-        self._facts: dict[int, _Facts] = {}
+        # The rows that the verdicts were made of.
+        self._facts: dict[int, Proc] = {}
         self._verdicts: dict[int, Verdict] = {}
         self._special: chains.Special = {}
         self._guarded: dict[Key, str] = {}
@@ -161,7 +149,7 @@ class Classifier:
         return self._verdicts
 
     def _moved(self, procs: Mapping[int, Proc], missing: set[int], snapshot: Snapshot) -> list[int]:
-        """Pids whose facts are not those of the tick before, oldest first."""
+        """Pids of whose row something changed that a verdict can depend on."""
         facts = self._facts
         pids: Iterable[int] = snapshot.changed
         if not facts or len(facts) - len(missing) + len(snapshot.born) < len(procs):
@@ -186,11 +174,8 @@ class Classifier:
                 if old.identity is not proc.identity and not old.identity.same(proc.identity):
                     self._gatherer.forget(old.identity)
                     self._verdicts.pop(pid, None)
-            facts[pid] = _Facts(
-                proc.identity, proc.ppid, proc.pgid, proc.sid, proc.tty, proc.name, proc.uid
-            )
+            facts[pid] = proc
             moved.append(pid)
-        moved.sort(key=lambda pid: (facts[pid].identity.start_ticks or 0, pid))
         return moved
 
     def _set_special(
@@ -247,7 +232,7 @@ class Classifier:
             return Verdict(Role.UNKNOWN, Certainty.CERTAIN, ("no job is watched: looking only",))
         if truth.baseline is not None and proc.identity in truth.baseline:
             return self._was_there(truth.session.created.wall)
-        unchecked = self._gatherer.marks.unchecked.get(proc.identity.key, ())
+        unchecked = self._gatherer.marks.unchecked_of(proc.identity)
         if record is not None:
             if proc.identity.inode is None:
                 unchecked += ("identity: by its start time only, which two processes may share",)
@@ -293,7 +278,9 @@ class Classifier:
         return Verdict(Role.SPAWNED, certainty, words, unchecked)
 
     def _protected(self, proc: Proc, record: Record | None) -> str | None:
-        reason = protect.of_the_system(proc) or self._guarded.get(proc.identity.key)
+        reason = protect.of_the_system(proc)
+        if reason is None and self._guarded:
+            reason = self._guarded.get(proc.identity.key)
         if reason is None and record is None:
             reason = protect.service_manager(proc)
         if reason is None and self._rules.needs_info:

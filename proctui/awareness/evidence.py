@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import time
 from typing import NamedTuple
@@ -126,7 +127,13 @@ def started_here(pid: int) -> bool:
 
 def clock(wall: float | None = None) -> str:
     """The time of day, for evidence ("seen 10:02:11")."""
-    return time.strftime("%H:%M:%S", time.localtime(wall))
+    return _clock(int(time.time() if wall is None else wall))
+
+
+@functools.lru_cache(maxsize=16)
+def _clock(second: int) -> str:
+    """All that a look finds is seen at once, so the words are made once."""
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 def born_since(identity: Identity, ticks: int) -> bool:

@@ -151,10 +151,9 @@ class Gatherer:
         """
         more: set[int] = set()
         version = self.lineage.version
+        asked = self._promising(truth, procs, due & procs.keys(), children)
         # Parents first: they are older.
-        queue = sorted(
-            due & procs.keys(), key=lambda pid: (procs[pid].identity.start_ticks or 0, pid)
-        )
+        queue = sorted(asked, key=lambda pid: (procs[pid].identity.start_ticks or 0, pid))
         for pid in queue:
             proc = procs[pid]
             before = self.lineage.get(proc.identity)
@@ -168,6 +167,33 @@ class Gatherer:
             # A doubt, once there, spreads to everything below.
             more.update(record.identity.pid for record in self.lineage)
         return more
+
+    def _promising(
+        self,
+        truth: Truth,
+        procs: Mapping[int, Proc],
+        due: set[int],
+        children: Callable[[int], Iterable[int]],
+    ) -> set[int]:
+        """Those of ``due`` about whom there may be evidence.
+
+        Where nothing but descent speaks (a program without a session) these
+        are the descendants, a few among thousands.
+        """
+        session = truth.session
+        if session.marker or session.sid or session.pgid or truth.claims or self._cgroup:
+            return due
+        heads = (session.leader, session.runner, session.keeper, self._own)
+        queue = [head.pid for head in heads if head is not None]
+        queue += [record.identity.pid for record in self.lineage]
+        found = set(queue)
+        for pid in queue:
+            new = [kid for kid in children(pid) if kid not in found]
+            found.update(new)
+            queue += new
+        if session.kind in _PARENT_KINDS:
+            self._strangers.update(procs[pid].identity.key for pid in due - found)
+        return due & found
 
     def _find(
         self, truth: Truth, procs: Mapping[int, Proc], proc: Proc, wall: float
@@ -344,8 +370,10 @@ class Gatherer:
 
     @staticmethod
     def _steers(session: Session, identity: Identity) -> bool:
-        heads = (session.runner, session.keeper, *(one.identity for one in session.controllers))
-        return any(head is not None and head.same(identity) for head in heads)
+        for head in (session.runner, session.keeper):
+            if head is not None and head.same(identity):
+                return True
+        return any(one.identity.same(identity) for one in session.controllers)
 
     def _foreign(self, session: Session, proc: Proc) -> bool:
         """Whether it has a controlling terminal, and not the job's."""

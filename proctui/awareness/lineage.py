@@ -87,6 +87,10 @@ class Lineage:
         return iter(self._by_key.values())
 
     def get(self, identity: Identity) -> Record | None:
+        # Nearly always the pid tells already: keys are dear where there are thousands.
+        known = self._by_pid.get(identity.pid)
+        if known is None or known.identity is identity:
+            return known
         return self._by_key.get(identity.key)
 
     def at(self, pid: int) -> Record | None:
@@ -104,10 +108,10 @@ class Lineage:
     ) -> Record:
         """Record a process as the job's; a stronger claim replaces a weaker one."""
         sure = kind in CERTAIN_KINDS if weak is None else not weak
-        record = self._by_key.get(identity.key)
+        key = identity.key
+        record = self._by_key.get(key)
         if record is None:
-            record = Record(identity, kind, words, weak=not sure)
-            self._by_key[identity.key] = record
+            record = self._by_key[key] = Record(identity, kind, words, weak=not sure)
             self._by_pid[identity.pid] = record
         else:
             record.kind, record.words, record.weak = kind, words, not sure
@@ -169,6 +173,12 @@ class Lineage:
         record.parent = None
         self.version += 1
         return record
+
+    def dissolve(self) -> None:
+        """Unlink all records: they hold each other, so that else only the collector frees them."""
+        for record in self._by_key.values():
+            record.parent = None
+            record.kids.clear()
 
     def moved(self, ppids: Mapping[int, int]) -> dict[int, int]:
         """Pid → the pid it is shown under, for those whose kernel parent is another one."""

@@ -48,6 +48,9 @@ class Marks:
                 due.add(pid)
         return due
 
+    def unchecked_of(self, identity: Identity) -> tuple[str, ...]:
+        return self.unchecked.get(identity.key, ()) if self.unchecked else ()
+
     def forget(self, identity: Identity) -> None:
         self.unchecked.pop(identity.key, None)
         self._asked.pop(identity.key, None)

@@ -31,13 +31,14 @@ def open_watch(
     own_children: bool = False,
     exits: bool = False,
     history: int | None = None,
+    once: bool = False,
     only: int | None = None,
     tree: bool = False,
 ) -> Watch:
     """A watch on the session that is meant (the contract's rule), or on none.
 
-    ``only``: for one look at this pid, its children (with ``tree`` all that is
-    below it) and those on whom their roles hang; nobody else is shown.
+    ``once``: for one look, at everybody or at the pid ``only``, its children
+    (with ``tree`` all that is below it) and those on whom their roles hang.
 
     Raises what :func:`proctui.awareness.select.resolve_session` raises, and
     :class:`RefusedError` where ``signalling`` and the session can't be believed.
@@ -48,8 +49,9 @@ def open_watch(
         truth = truth_of_the_caller()
     if signalling and truth is not None and truth.blocked is not None:
         raise RefusedError(truth.blocked, "nothing is signalled on the word of such files")
-    eyes = None if only is None or source != "auto" else _narrow_source(only, tree=tree)
-    narrow = eyes is not None
+    marked = truth is not None and bool(truth.session.marker)
+    eyes = _single_look(only, tree=tree, owners=marked) if once and source == "auto" else None
+    narrow = eyes is not None and only is not None
     if eyes is None:
         eyes = frugal_source() if own_children and source == "auto" else open_source(source)
     return Watch(
@@ -72,12 +74,10 @@ def frugal_source() -> Source:
     return open_source("psutil")
 
 
-def _narrow_source(pid: int, *, tree: bool) -> Source | None:
-    if not Path("/proc/self/stat").exists():
-        return None
-    from proctui.machine.narrow import NarrowSource
+def _single_look(only: int | None, *, tree: bool, owners: bool) -> Source | None:
+    from proctui.machine.once import OnceSource
 
-    return NarrowSource(pid, tree=tree)
+    return OnceSource(only, tree=tree, owners=owners) if OnceSource.works() else None
 
 
 class Private(Protocol):

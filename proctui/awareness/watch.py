@@ -144,6 +144,7 @@ class Watch:
                 if self._connector is not None:
                     self._connector.close()
                 self.source.close()
+                self._classifier.lineage.dissolve()
 
     def __enter__(self) -> Watch:
         return self

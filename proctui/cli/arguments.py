@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
-from typing import Any, NoReturn
 
 from proctui.errors import BadArgument
+
+TYPE_CHECKING = False  # typing's own costs a third of `--help`
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 __all__ = ["Parser", "add_json", "add_session", "count", "integer", "seconds", "signal_number"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Asks for the width itself: argparse imports ``shutil`` for it, whenever a parser is made."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """As :func:`shutil.get_terminal_size` has it: ``COLUMNS``, the terminal, 80."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
 class Parser(argparse.ArgumentParser):
     """Errors are :class:`BadArgument`, so that ``--json`` gets its document for them too."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", _Formatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 

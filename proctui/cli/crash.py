@@ -12,6 +12,7 @@ from pathlib import Path
 
 from proctui import paths
 from proctui._version import __version__
+from proctui.cli.output import document_begun
 from proctui.redact import redact_argv
 from proctui.text import sanitize
 
@@ -26,7 +27,7 @@ def report(error: Exception, *, as_json: bool) -> None:
         message = f"internal error: {type(error).__name__}: {sanitize(str(error))[:300]}"
     kept = _keep(error)
     hint = f"details: {kept}" if kept else "no place to keep the details"
-    if as_json:
+    if as_json and not document_begun():
         body = {"kind": "internal-error", "message": message, "hint": hint}
         with contextlib.suppress(OSError, ValueError):
             print(json.dumps({"error": body}), flush=True)

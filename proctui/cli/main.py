@@ -133,10 +133,12 @@ def _interrupted(as_json: bool) -> int:
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     if as_json:
+        from proctui.cli.output import document_begun
         from proctui.errors import Interrupted
 
         with contextlib.suppress(OSError, ValueError):
-            _fail(Interrupted("interrupted before there was a result"), as_json)
+            if not document_begun():
+                _fail(Interrupted("interrupted before there was a result"), as_json)
     return _quietly(INTERRUPTED)
 
 

@@ -6,10 +6,13 @@ style; rich is imported only where a terminal will show the colours.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
+import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from proctui.errors import ProctuiError
@@ -21,6 +24,7 @@ __all__ = [
     "Cell",
     "Line",
     "Span",
+    "document_begun",
     "emit",
     "fields",
     "print_error",
@@ -32,6 +36,7 @@ __all__ = [
     "warn",
 ]
 
+_begun = False
 Span = tuple[str, str]
 Cell = Span | str
 Line = Sequence[Cell] | str
@@ -99,10 +104,54 @@ def status_of(result: Mapping[str, Any]) -> int:
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any], *, indent: int | None = 2) -> None:
-    """Exactly one JSON document on stdout."""
+    """Exactly one JSON document on stdout: once it is begun, no other may follow."""
+    global _begun
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     text = json.dumps(harmless(document), indent=indent, ensure_ascii=encoding != "utf8")
-    sys.stdout.write(text + "\n")
+    with _whole():
+        _begun = True
+        _write(text + "\n")
+
+
+def document_begun() -> bool:
+    """Whether stdout has its document already, or a part of it."""
+    return _begun
+
+
+def _write(text: str) -> None:
+    """All of it: under ``PYTHONUNBUFFERED`` what a signal cuts off would be lost without a word."""
+    out = sys.stdout
+    out.flush()
+    try:
+        descriptor = out.fileno()
+    except (OSError, ValueError, AttributeError):  # no real file: somebody caught it for a test
+        out.write(text)
+        return
+    left = memoryview(text.encode(out.encoding or "ascii", "backslashreplace"))
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """A first Ctrl-C does not cut a document in two; a second one leaves a reader that is stuck."""
+
+    def not_yet(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, not_yet)
+    except ValueError:  # another thread's: no signal comes here
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_error(error: ProctuiError, *, as_json: bool) -> None:

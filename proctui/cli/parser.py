@@ -136,7 +136,7 @@ def _jobs(commands: _Commands) -> None:
         "watch 4711\nwatch train.py\nwatch :8080",
     )
     _dashboard(watch)
-    watch.add_argument("target", metavar="PID|NAME|:PORT")
+    watch.add_argument("target", metavar="PID|NAME|:PORT", help="the job, or who listens there")
     commands.add(
         "sessions", "sessions:sessions", "list the watched jobs", "sessions\nsessions --json"
     )
@@ -167,7 +167,7 @@ def _look(commands: _Commands) -> None:
         "everything about one process",
         "inspect 4711\ninspect 4711 --threads --files --json",
     )
-    inspect.add_argument("pid", type=integer, metavar="PID")
+    inspect.add_argument("pid", type=integer, metavar="PID", help="whom to look at")
     inspect.add_argument("--threads", action="store_true", help="list the threads")
     inspect.add_argument("--files", action="store_true", help="list the open files")
     add_session(inspect)
@@ -177,7 +177,7 @@ def _look(commands: _Commands) -> None:
         "memory per process and in all",
         "memory\nmemory 4711 --tree --json",
     )
-    memory.add_argument("pid", nargs="?", type=integer, metavar="PID")
+    memory.add_argument("pid", nargs="?", type=integer, metavar="PID", help="default: all")
     memory.add_argument("--tree", action="store_true", help="with its descendants")
     cpu = commands.add(
         "cpu",
@@ -185,14 +185,16 @@ def _look(commands: _Commands) -> None:
         "CPU use and time",
         "cpu\ncpu 4711 --duration 5\ncpu 4711 --tree -o hot.json",
     )
-    cpu.add_argument("pid", nargs="?", type=integer, metavar="PID")
+    cpu.add_argument("pid", nargs="?", type=integer, metavar="PID", help="default: the machine")
     cpu.add_argument("--duration", type=seconds, metavar="S", default=1, help="seconds to look (1)")
     cpu.add_argument("--tree", action="store_true", help="hot functions of its descendants too")
     cpu.add_argument("-o", "--output", metavar="FILE", help="save the samples for speedscope")
     system = commands.add(
         "system", "look:system", "the machine's resources", "system\nsystem cpu memory --json"
     )
-    system.add_argument("metrics", nargs="*", metavar="METRIC", help="cpu, memory, disk, network")
+    system.add_argument(
+        "metrics", nargs="*", metavar="METRIC", help="of cpu, memory, disk, network (all)"
+    )
 
 
 def _debug(commands: _Commands) -> None:
@@ -202,7 +204,7 @@ def _debug(commands: _Commands) -> None:
         "stack trace of a running process, without stopping it",
         "stack 4711 --all-threads\nstack 4711 --tree\nstack 4711 --native",
     )
-    stack.add_argument("pid", type=integer, metavar="PID")
+    stack.add_argument("pid", type=integer, metavar="PID", help="whom to look at")
     stack.add_argument(
         "--all-threads", action="store_true", help="every thread, not the main one alone"
     )
@@ -218,7 +220,9 @@ def _debug(commands: _Commands) -> None:
         "say whether processes hang; exit status 6 where one does",
         "hangs\nhangs 4711 --for 5",
     )
-    hangs.add_argument("pid", nargs="?", type=integer, metavar="PID")
+    hangs.add_argument(
+        "pid", nargs="?", type=integer, metavar="PID", help="with its descendants (the session's)"
+    )
     hangs.add_argument(
         "--for", dest="seconds", type=seconds, default=2.0, metavar="S", help="seconds to look (2)"
     )
@@ -230,13 +234,13 @@ def _debug(commands: _Commands) -> None:
         "logs app.log\nlogs app.log --pattern 'timeout|refused' --context 2\n"
         "logs app.log --matches --pattern ERROR\nlogs app.log --follow --last 20\nlogs --of 4711",
     )
-    logs.add_argument("file", nargs="?", metavar="FILE")
+    logs.add_argument("file", nargs="?", metavar="FILE", help="the log, or - for stdin")
     logs.add_argument("--of", type=integer, metavar="PID", help="which logs a process writes")
     logs.add_argument("--pattern", metavar="RE", help="regular expression to search for")
     logs.add_argument("--last", type=integer, metavar="N", help="only the last N lines")
     logs.add_argument("--context", type=count, default=0, metavar="N", help="lines around a match")
     logs.add_argument("--invert", action="store_true", help="lines that don't match")
-    logs.add_argument("--ignore-case", action="store_true")
+    logs.add_argument("--ignore-case", action="store_true", help="upper and lower case alike")
     how = logs.add_mutually_exclusive_group()
     how.add_argument(
         "--matches", action="store_true", help="only the matching lines, as grep would"
@@ -248,7 +252,7 @@ def _debug(commands: _Commands) -> None:
         "attach a debugger, after showing command and risks",
         "debug 4711\ndebug 4711 --how gdb",
     )
-    debug.add_argument("pid", type=integer, metavar="PID")
+    debug.add_argument("pid", type=integer, metavar="PID", help="whom to attach to")
     debug.add_argument("--how", choices=("pdb", "debugpy", "gdb"), help="which debugger")
     debug.add_argument("--port", type=integer, metavar="N", help="debugpy's port on the loopback")
     debug.add_argument("--yes", action="store_true", help="don't ask")
@@ -258,8 +262,10 @@ def _debug(commands: _Commands) -> None:
         "flight recorder of a process or the session",
         "record 4711 -o run.rec\nrecord -o run.rec",
     )
-    record.add_argument("pid", nargs="?", type=integer, metavar="PID")
-    record.add_argument("-o", "--output", required=True, metavar="FILE")
+    record.add_argument(
+        "pid", nargs="?", type=integer, metavar="PID", help="with its kin (default: everybody)"
+    )
+    record.add_argument("-o", "--output", required=True, metavar="FILE", help="where to")
     record.add_argument(
         "--for",
         dest="seconds",
@@ -277,7 +283,7 @@ def _debug(commands: _Commands) -> None:
         "the dashboard on a recording",
         "replay run.rec",
     )
-    replay.add_argument("file", metavar="FILE")
+    replay.add_argument("file", metavar="FILE", help="what `record` wrote")
 
 
 def _guard(commands: _Commands) -> None:
@@ -308,7 +314,7 @@ def _guard(commands: _Commands) -> None:
     adopt = commands.add(
         "adopt", "sessions:adopt", "say at the terminal: this process is mine", "adopt 4711"
     )
-    adopt.add_argument("pid", type=integer, metavar="PID")
+    adopt.add_argument("pid", type=integer, metavar="PID", help="which one is yours")
     add_session(adopt)
 
 
@@ -325,16 +331,23 @@ def _agents(commands: _Commands) -> None:
         "the tool declarations as JSON",
         "tools\ntools --format openai-strict --phase debugging",
     )
-    tools.add_argument("--format", choices=("openai", "openai-strict", "mcp"), default="openai")
-    tools.add_argument("--phase", choices=("any", "debugging"), default="any")
+    tools.add_argument(
+        "--format",
+        choices=("openai", "openai-strict", "mcp"),
+        default="openai",
+        help="how they are written down (openai)",
+    )
+    _phase(tools)
     call = commands.add(
         "call",
         "agents:call",
         "call one tool with JSON arguments",
         "call inspect_process '{\"pid\": 4711}'\ncall get_memory_profile '{}'",
     )
-    call.add_argument("tool", metavar="TOOL")
-    call.add_argument("arguments", nargs="?", default="{}", metavar="JSON")
+    call.add_argument("tool", metavar="TOOL", help="its name, as `proctui tools` has it")
+    call.add_argument(
+        "arguments", nargs="?", default="{}", metavar="JSON", help="an object of its arguments"
+    )
     mcp = commands.add(
         "mcp",
         "agents:mcp",
@@ -342,18 +355,31 @@ def _agents(commands: _Commands) -> None:
         "mcp\nmcp --phase debugging",
         as_json=False,
     )
-    mcp.add_argument("--phase", choices=("any", "debugging"), default="any")
+    _phase(mcp)
     mcp.add_argument("--allow-debugger", action="store_true", help="offer attach_debugger")
+
+
+def _phase(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--phase",
+        choices=("any", "debugging"),
+        default="any",
+        help="the tools of every phase (any), or those of debugging too",
+    )
 
 
 def _own(commands: _Commands) -> None:
     pages = commands.add("help", "own:help_page", "the longer pages", "help\nhelp mcp")
-    pages.add_argument("topic", nargs="?", metavar="TOPIC")
+    pages.add_argument("topic", nargs="?", metavar="TOPIC", help="which page (default: the list)")
     commands.add("doctor", "own:doctor", "what works here, what does not, and the fix", "doctor")
     config = commands.add(
         "config", "own:config", "the configuration file", "config init\nconfig path"
     )
-    config.add_argument("action", choices=("init", "path", "check", "default"))
+    config.add_argument(
+        "action",
+        choices=("init", "path", "check", "default"),
+        help="write one with every default, say where it is, read it, show the default",
+    )
     config.add_argument("--force", action="store_true", help="overwrite an existing file")
     completion = commands.add(
         "completion",
@@ -362,4 +388,4 @@ def _own(commands: _Commands) -> None:
         "completion bash > ~/.local/share/bash-completion/completions/proctui\n"
         "completion zsh > ~/.zfunc/_proctui\ncompletion fish > ~/.config/fish/completions/proctui.fish",
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")

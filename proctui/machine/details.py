@@ -28,6 +28,8 @@ _IO = {
     "write_calls": "syscw",
     "cancelled_write_bytes": "cancelled_write_bytes",
 }
+_MOST_WORDS = 8 << 20
+"""Bytes of arguments or environment: more than execve(2) takes."""
 
 
 def inspect(
@@ -84,7 +86,7 @@ def _everything(
     boottime = time.clock_gettime(time.CLOCK_BOOTTIME)
     age = max(0.0, boottime - line.start / stat.CLOCK_TICKS)
     usage = _usage(proc)
-    argv = proc.read("cmdline", figure="cmdline")
+    argv = proc.read("cmdline", figure="cmdline", limit=_MOST_WORDS)
     cgroup = settings.cgroup_of(proc)
     result: dict[str, Any] = {
         "pid": proc.pid,
@@ -202,7 +204,7 @@ def _connections(proc: ProcDir) -> list[dict[str, Any]] | None:
 
 def _environ(proc: ProcDir) -> dict[str, str] | None:
     """Names and values as the process was *started* with them, secrets hidden."""
-    raw = proc.read("environ", figure="environ")
+    raw = proc.read("environ", figure="environ", limit=_MOST_WORDS)
     if raw is None:
         return None
     pairs = (entry.partition(b"=") for entry in raw.split(b"\0") if entry)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from proctui.machine import facts, identity, stat
 from proctui.model import Identity, Proc, ProcInfo
 
-__all__ = ["LINE", "Entry", "Found", "StatFiles", "Syscalls"]
+__all__ = ["LINE", "Entry", "Found", "StatFiles", "Syscalls", "is_native"]
 
 LINE = 1024
 """Bytes read of a stat file: longer than any line the kernel writes."""
@@ -78,7 +78,7 @@ class StatFiles:
         self._root = root
         self._calls = calls
         self.budget = budget
-        self.native = _is_native(root)
+        self.native = is_native(root)
         self._boot_id = identity.boot_id() if self.native else _boot_id_of(root)
         self._pidns = identity.pidns() if self.native else None
         self._held: dict[int, Entry] = {}
@@ -206,7 +206,7 @@ class StatFiles:
             self.release(entry)
 
 
-def _is_native(root: str) -> bool:
+def is_native(root: str) -> bool:
     """Whether the pids below ``root`` are those that our own system calls understand."""
     try:
         return os.path.realpath(root) == "/proc" and os.readlink("/proc/self") == str(os.getpid())

@@ -6,15 +6,17 @@ process he means.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pwd
+from collections.abc import Callable, Iterator
 
 from proctui import redact, text
 from proctui.machine.containers import find_container
-from proctui.model import Identity, ProcInfo
+from proctui.model import Identity, Proc, ProcInfo
 
-__all__ = ["parse_cmdline", "read_bytes", "read_cmdline", "read_info", "read_link", "user_name"]
+__all__ = ["command_lines", "parse_cmdline", "read_bytes", "read_info", "read_link", "user_name"]
 
 _LARGEST = 256 * 1024
 _REMEMBERED = 4096
@@ -48,21 +50,36 @@ def read_bytes(path: str, limit: int = _LARGEST) -> bytes | None:
         os.close(fd)
 
 
-def read_cmdline(pid: int) -> bytes | None:
-    """``/proc/PID/cmdline`` in one read: less than was asked for is all there is, as
-    get_mm_cmdline() goes on until it has the whole (fs/proc/base.c)."""
-    path = f"/proc/{pid}/cmdline"
+@contextlib.contextmanager
+def command_lines() -> Iterator[Callable[[Proc], tuple[str, ...] | None]]:
+    """What reads one command line after the other, each in as few calls as there can be.
+
+    By pid alone: whether it is that process's still, nobody has looked.
+    """
+    open_, read, close, flags = os.open, os.read, os.close, os.O_RDONLY | os.O_CLOEXEC
+    folder = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def words_of(proc: Proc) -> tuple[str, ...] | None:
+        try:
+            fd = open_(f"{proc.pid}/cmdline", flags, dir_fd=folder)
+        except OSError:
+            return None
+        try:
+            raw: bytes | None = read(fd, _USUAL)
+        except OSError:
+            return None
+        finally:
+            close(fd)
+        # Less than was asked for is all there is: get_mm_cmdline() goes on until it has the
+        # whole (fs/proc/base.c).
+        if raw is not None and len(raw) == _USUAL:
+            raw = read_bytes(f"/proc/{proc.pid}/cmdline")
+        return None if raw is None else parse_cmdline(raw)
+
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        raw = os.read(fd, _USUAL)
-    except OSError:
-        return None
+        yield words_of
     finally:
-        os.close(fd)
-    return raw if len(raw) < _USUAL else read_bytes(path)
+        os.close(folder)
 
 
 def read_link(path: str) -> str | None:

@@ -57,35 +57,48 @@ def count_files(proc: ProcDir) -> int | None:
 
 
 def socket_inodes(proc: ProcDir) -> dict[int, int] | None:
-    """Socket inodes by descriptor."""
-    names = proc.names("fd", figure="connections")
+    """Socket inodes by descriptor; ``None`` where descriptors are denied."""
+    targets = _targets(proc, "connections")
+    if targets is None:
+        return None
+    sockets = {fd: link for fd, link in targets.items() if link.startswith("socket:[")}
+    return {fd: int(link[8:-1]) for fd, link in sockets.items()}
+
+
+def _targets(proc: ProcDir, figure: str) -> dict[int, str] | None:
+    """Where every descriptor points, as the kernel gives it.
+
+    Listing them takes no more than the directory's mode, following one
+    PTRACE_MODE_READ: root without that capability gets the first alone.
+    """
+    names = proc.names("fd", figure=figure)
     if names is None:
         return None
-    found: dict[int, int] = {}
-    for name in names:
+    found: dict[int, str] = {}
+    for number in sorted(map(int, names)):
         try:
-            target = os.readlink(f"fd/{name}", dir_fd=proc.fd)
+            found[number] = os.readlink(f"fd/{number}", dir_fd=proc.fd)
+        except PermissionError:
+            proc.deny(figure)
+            return None
         except OSError:
             continue  # closed meanwhile
-        if target.startswith("socket:["):
-            found[int(name)] = int(target[8:-1])
     return found
 
 
 def open_files(proc: ProcDir) -> list[OpenFile] | None:
     """Every descriptor in order; ``None`` where the kernel refuses them."""
-    names = proc.names("fd", figure="files")
-    if names is None:
+    targets = _targets(proc, "files")
+    if targets is None:
         return None
     remote = _remote_mounts(proc)
-    found = [_open_file(proc, number, remote) for number in sorted(map(int, names))]
-    return [one for one in found if one is not None]
+    return [
+        _open_file(proc, fd, text.decode(os.fsencode(target)), remote)
+        for fd, target in targets.items()
+    ]
 
 
-def _open_file(proc: ProcDir, fd: int, remote: set[int]) -> OpenFile | None:
-    link = proc.link(f"fd/{fd}")
-    if link is None:
-        return None
+def _open_file(proc: ProcDir, fd: int, link: str, remote: set[int]) -> OpenFile:
     info = dict(_INFO.findall(proc.read(f"fdinfo/{fd}", limit=4096) or b""))
     flags = int(info[b"flags"], 8) if b"flags" in info else None
     kind, size, deleted = _kind(link), None, link.endswith(_DELETED)

@@ -24,16 +24,22 @@ __all__ = ["ProcDir", "open_process"]
 T = TypeVar("T")
 _LARGEST = 1 << 20
 _GONE = (errno.ESRCH, errno.ENOENT)
+_OF_THE_WHOLE = frozenset({"stat", "io", "task"})
+"""What a thread's directory has for that thread alone, or not at all."""
 
 
 class ProcDir:
     """Reads files of one process; what fails is ``None`` and noted in :attr:`denied`.
 
     ``denied`` holds the names the *caller* gives to figures, not file names.
+    ``fd`` is the directory to read from.  It is that of ``thread``, a living
+    one, where the main thread has ended: its memory and files look empty.
     """
 
     def __init__(self, fd: int, identity: Identity) -> None:
         self.fd = fd
+        self._process = fd
+        self.thread: int | None = None
         self.identity = identity
         self.pid = identity.pid
         self.denied: list[str] = []
@@ -46,7 +52,7 @@ class ProcDir:
 
     def raw(self, name: str, limit: int = _LARGEST) -> bytes:
         """A file's bytes; raises what ``open`` and ``read`` raise."""
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder(name))
         try:
             chunks: list[bytes] = []
             while limit > 0 and (chunk := os.read(fd, min(limit, 65536))):
@@ -69,7 +75,8 @@ class ProcDir:
         """The names in a directory below."""
 
         def listing() -> list[str]:
-            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            fd = os.open(name, flags, dir_fd=self._folder(name))
             try:
                 return os.listdir(fd)
             finally:
@@ -80,6 +87,9 @@ class ProcDir:
             # What was opened only to look is not his: this directory, and what is closed again.
             found = [one for one in found if one != str(self.fd) and self.link(f"fd/{one}")]
         return found
+
+    def _folder(self, name: str) -> int:
+        return self._process if name.partition("/")[0] in _OF_THE_WHOLE else self.fd
 
     def attempt(self, ask: Callable[[], T], figure: str | None) -> T | None:
         """``ask()``, or ``None`` and a note; raises :class:`NoSuchProcess` on its death."""
@@ -98,6 +108,22 @@ class ProcDir:
         """Note that a figure could not be read."""
         if figure not in self.denied:
             self.denied.append(figure)
+
+    def move_to_a_living_thread(self) -> None:
+        """Read from a thread that goes on after the main one."""
+        for name in self.names("task") or ():
+            try:
+                if stat.parse(self.raw(f"task/{name}/stat", 1024)).state not in "ZX":
+                    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+                    self.fd = os.open(f"task/{name}", flags, dir_fd=self._process)
+                    self.thread = int(name)
+                    return
+            except OSError:
+                continue  # it ended meanwhile
+
+    def close(self) -> None:
+        for fd in {self.fd, self._process}:
+            os.close(fd)
 
     def exists(self) -> bool:
         """Whether the process (a zombie too) is still there."""
@@ -140,10 +166,16 @@ def open_process(process: int | Identity) -> Iterator[ProcDir]:
         # Taken after the directory was opened and before its stat is read: whoever answers
         # that read had the pid all the while.
         who = identities.identify(pid)
-        held = ProcDir(fd, who)
-        stat.start_ticks(held.stat())
+    except BaseException:
+        os.close(fd)
+        raise
+    held = ProcDir(fd, who)
+    try:
+        line = stat.parse(held.stat())
         if isinstance(process, Identity) and not who.same(process):
             raise Changed(f"pid {pid} belongs to another process now ({who}, not {process})")
+        if line.state in "ZX" and line.threads > 1:
+            held.move_to_a_living_thread()
         yield held
     finally:
-        os.close(fd)
+        held.close()

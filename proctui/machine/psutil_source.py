@@ -1,4 +1,4 @@
-"""Snapshots by psutil: what systems without ``/proc`` get (``--source psutil`` elsewhere).
+"""Snapshots by psutil: what systems without ``/proc`` get.
 
 Dearer by a factor of ten and without pressure figures; on systems without
 pidfds an identity rests on the start time, whose limits

@@ -69,7 +69,7 @@ class ProcSource:
         probe: bool | None = None,
     ) -> None:
         if not Path(root, "stat").exists():
-            raise NotSupported(f"there is no {root} here", "use the psutil source: --source psutil")
+            raise NotSupported(f"there is no {root} here", "mount it, or open the psutil source")
         self._root = root
         self._clock = clock or _boottime
         self._calls = calls or Syscalls()
@@ -364,6 +364,8 @@ class ProcSource:
                 return None
             if not alive:
                 return None
+            if not argv and not entry.row.kernel and entry.row.state not in "ZX":
+                return info  # amid an exec there is none: the next one who asks looks again
             entry.argv, entry.info = argv, info
         return entry.info
 

@@ -142,7 +142,7 @@ def switches(proc: ProcDir) -> dict[str, int] | None:
     """Context switches of all threads: voluntary and involuntary.
 
     ``/proc/PID/status`` counts the leader's alone, so the threads' are added
-    up; of more than 512 threads only the leader's are told (``basis``).
+    up; of more than 512 threads only the main one's are told.
     """
     names = proc.names("task")
     tids = [name for name in names or () if name.isdecimal()]

@@ -27,7 +27,7 @@ from proctui._version import __version__
 from proctui.errors import BadArgument, ProctuiError, TimedOut
 from proctui.mcp.host import Host
 from proctui.tools.call import arguments_of, call, error_result, harmless
-from proctui.tools.context import CANCEL, SHARED
+from proctui.tools.context import CANCEL, ON_BEHALF, SHARED
 from proctui.tools.declarations import BEYOND, find, of_phase
 from proctui.tools.declare import Phase, Tool, as_json
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["offered", "serve"]
 
 _logger = logging.getLogger("proctui.mcp")
-_AT_ONCE = 16
+_AT_ONCE = 64
+"""Calls that run at once: many only wait, so a quick one must not stand behind them."""
 _INSTRUCTIONS = """\
 proctui knows which processes belong to this job and which do not. Look with inspect_process, \
 show_process_tree, get_cpu_profile, get_memory_profile and list_spawned; ask find_hangs where \
@@ -57,11 +58,18 @@ def offered(phase: Phase, *, allow_debugger: bool) -> tuple[Tool, ...]:
 
 
 def serve(*, phase: Phase = "any", allow_debugger: bool = False) -> int:
-    """Serve until the client closes our stdin or ends us; nothing we started stays behind."""
+    """Serve until the client closes our stdin or goes; nothing we started stays behind.
+
+    Threads may: of calls that nobody waits for any more, and the one that
+    reads our stdin.  Whoever called has to leave without waiting for them.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="proctui mcp: %(message)s")
     tools = {tool.name: tool for tool in offered(phase, allow_debugger=allow_debugger)}
     with Host.open() as host:
-        anyio.run(_serve, host, tools)
+        try:
+            anyio.run(_serve, host, tools)
+        except* BrokenPipeError:
+            pass  # the client went while we answered
     return 0
 
 
@@ -123,6 +131,7 @@ async def _result(
 
     def work() -> dict[str, Any]:
         CANCEL.set(cancelled)
+        ON_BEHALF.set(True)
         SHARED.set(host.look)
         try:
             if host.outside is not None and host.outside.answers(tool.name):

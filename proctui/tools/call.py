@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proctui.errors import BadArgument, ProctuiError
 from proctui.text import encodable, sanitize_lines
-from proctui.tools.declare import Tool
+
+if TYPE_CHECKING:
+    from proctui.tools.declare import Tool
 
 __all__ = ["arguments_of", "call", "error_result", "harmless"]
 

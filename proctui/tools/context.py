@@ -19,12 +19,15 @@ from proctui.errors import TimedOut
 if TYPE_CHECKING:
     from proctui.awareness.view import View
 
-__all__ = ["CANCEL", "SHARED", "default_root", "looking", "pause"]
+__all__ = ["CANCEL", "ON_BEHALF", "SHARED", "default_root", "looking", "pause"]
 
 Look = Callable[[], "View"]
 
 CANCEL: ContextVar[threading.Event | None] = ContextVar("cancel", default=None)
 """Set when the caller no longer waits for the result."""
+
+ON_BEHALF: ContextVar[bool] = ContextVar("on_behalf", default=False)
+"""Set where somebody else asks through us: "the caller" is then not this process."""
 
 SHARED: ContextVar[Look | None] = ContextVar("shared", default=None)
 """The MCP server's look, used in place of a watch of one's own."""
@@ -35,14 +38,15 @@ def looking(
     session: str | None = None,
     *,
     signalling: bool = False,
+    once: bool = False,
     only: int | None = None,
     tree: bool = False,
 ) -> Iterator[Look]:
     """A function that looks now, in the eyes of ``session`` (default: the contract's choice).
 
     A view's command lines are read when asked for, so only within the block.
-    With ``only`` one look is enough, and the view need not show more than this
-    pid, its ancestors and its children (with ``tree`` all its descendants).
+    With ``once`` one look is enough, and with ``only`` it need not show more than
+    this pid, its ancestors and its children (with ``tree`` all its descendants).
     """
     shared = SHARED.get()
     if shared is not None and session is None:
@@ -51,7 +55,13 @@ def looking(
     from proctui.awareness.opening import open_watch
 
     watch = open_watch(
-        session, signalling=signalling, own_children=True, history=0, only=only, tree=tree
+        session,
+        signalling=signalling,
+        own_children=True,
+        history=0,
+        once=once,
+        only=only,
+        tree=tree,
     )
     try:
         yield watch.look

@@ -10,7 +10,7 @@ from typing import Any
 
 from proctui.tools.declare import Phase, Tool
 
-__all__ = ["BEYOND", "EIGHT", "TOOLS", "find", "of_phase"]
+__all__ = ["ALONE", "BEYOND", "CALLABLE", "EIGHT", "TOOLS", "find", "of_phase"]
 
 
 def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
@@ -215,6 +215,7 @@ BEYOND: tuple[Tool, ...] = (
         phase="mcp",
         target="proctui.tools.kill:execute_by_id",
         result="proctui.tools.results:Kill",
+        needs_server=True,
         read_only=False,
         destructive=True,
         idempotent=False,
@@ -242,6 +243,7 @@ BEYOND: tuple[Tool, ...] = (
         phase="mcp",
         target="proctui.tools.background:start_process",
         result="proctui.tools.results:Background",
+        needs_server=True,
         read_only=False,
         idempotent=False,
     ),
@@ -258,11 +260,26 @@ BEYOND: tuple[Tool, ...] = (
         phase="mcp",
         target="proctui.tools.background:read_output",
         result="proctui.tools.results:Output",
+        needs_server=True,
     ),
 )
 """What the MCP server offers beside them."""
 
-TOOLS: tuple[Tool, ...] = EIGHT + BEYOND
+ALONE: tuple[Tool, ...] = (
+    Tool(
+        name="is_responding",
+        description="Say whether a process responds: it is neither hanging nor stopped",
+        parameters=_object({"pid": _integer("Process ID")}, ["pid"]),
+        phase="call",
+        target="proctui.tools.hangs:is_responding",
+        result="proctui.tools.results:Responding",
+    ),
+)
+"""What the library and ``proctui call`` have; over MCP ``find_hangs`` answers it, and says why."""
+
+TOOLS: tuple[Tool, ...] = EIGHT + BEYOND + ALONE
+CALLABLE: tuple[Tool, ...] = tuple(tool for tool in TOOLS if not tool.needs_server)
+"""What ``proctui call`` offers."""
 _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 

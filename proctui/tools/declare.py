@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 __all__ = ["FORMATS", "Format", "Phase", "Tool", "as_json"]
 
-Phase = Literal["any", "debugging", "mcp"]
+Phase = Literal["any", "debugging", "mcp", "call"]
 Format = Literal["openai", "openai-strict", "mcp"]
 FORMATS: tuple[Format, ...] = ("openai", "openai-strict", "mcp")
 
@@ -20,11 +20,12 @@ class Tool:
     """One function as every face sees it.
 
     ``parameters`` is its JSON Schema, ``phase`` from when on it is offered
-    (``mcp``: by the MCP server only).  ``target`` and ``result`` name the
+    (``mcp``: beside those, by the MCP server; ``call``: by ``proctui call`` alone).  ``target`` and ``result`` name the
     Python function and the ``TypedDict`` of what it returns as
     ``module:attribute``, resolved when first needed, so that declarations
     cost no imports.  ``time_limit`` is in seconds, beyond what the caller
-    itself asks for with a duration.
+    itself asks for with a duration.  ``needs_server``: it works on what a
+    running server remembers, its plans and background processes.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Tool:
     read_only: bool = True
     destructive: bool = False
     idempotent: bool = True
+    needs_server: bool = False
     time_limit: float = 30.0
 
     @property

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["CHECKS", "capabilities"]
+__all__ = ["CAP_SYS_PTRACE", "CHECKS", "as_root", "has_capability"]
 
 Finding = tuple[bool, str, str | None]
 
@@ -20,16 +20,23 @@ _NETLINK_CONNECTOR = 11
 _CN_IDX_PROC = _CN_VAL_PROC = 1
 _PROC_CN_MCAST_LISTEN = 1
 _NEWER_KERNEL = "boot a newer kernel"
+_NAMESPACE_KNOBS = (
+    ("user.max_user_namespaces", "0", "15000"),
+    ("kernel.unprivileged_userns_clone", "0", "1"),
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+)
+"""What can forbid user namespaces, as it forbids and as it allows them (the last two: Debian, Ubuntu)."""
 
 
-def capabilities() -> int:
-    """The effective capability set as a bit mask (proc_pid_status(5))."""
+def has_capability(capability: int) -> bool:
+    """Whether it is in our effective set (proc_pid_status(5)); ``capability`` is its bit."""
     match = re.search(rb"^CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_bytes(), re.M)
-    return int(match[1], 16) if match else 0
+    return match is not None and bool(int(match[1], 16) >> capability & 1)
 
 
-def _has(capability: int) -> bool:
-    return bool(capabilities() >> capability & 1)
+def as_root(command: str) -> str:
+    """The command as we have to type it; a root in a container often has no sudo."""
+    return command if os.geteuid() == 0 else f"sudo {command}"
 
 
 def _kernel() -> Finding:
@@ -102,7 +109,7 @@ def _cgroup() -> Finding:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     points = [fields[1] for fields in mounts if fields[2] == "cgroup2"]
     if not points:
-        return False, "no cgroup v2 is mounted", "mount -t cgroup2 none /sys/fs/cgroup"
+        return False, "no cgroup v2 is mounted", as_root("mount -t cgroup2 none /sys/fs/cgroup")
     own = next(
         (
             line.partition("::")[2]
@@ -127,7 +134,11 @@ def _user_namespaces() -> Finding:
     reason = isolate.missing()
     if reason is None:
         return True, "a job can have a pid namespace of its own", None
-    return False, reason, "sysctl -w user.max_user_namespaces=15000"
+    for knob, closed, open_ in _NAMESPACE_KNOBS:
+        setting = Path("/proc/sys", knob.replace(".", "/"))
+        if setting.exists() and setting.read_text().strip() == closed:
+            return False, reason, as_root(f"sysctl -w {knob}={open_}")
+    return False, reason, "docker run --security-opt seccomp=unconfined … (or the like)"
 
 
 def _proc_connector() -> Finding:
@@ -150,7 +161,7 @@ def _proc_connector() -> Finding:
 
 def _permissions() -> Finding:
     uid = os.geteuid()
-    if _has(CAP_SYS_PTRACE) and _has(CAP_KILL):
+    if has_capability(CAP_SYS_PTRACE) and has_capability(CAP_KILL):
         return True, f"uid {uid} with CAP_SYS_PTRACE and CAP_KILL: every process is readable", None
     if uid == 0:
         return (
@@ -170,27 +181,28 @@ def _yama() -> Finding:
     if not scope.exists():
         return True, "not active", None
     value = int(scope.read_text())
-    if value == 0 or (_has(CAP_SYS_PTRACE) and value < 3):
+    if value == 0 or (has_capability(CAP_SYS_PTRACE) and value < 3):
         return True, f"ptrace_scope {value}: no hindrance to us", None
     what = {
         1: "stacks only of processes that proctui itself started (`proctui run`)",
         2: "stacks need CAP_SYS_PTRACE",
         3: "nobody may attach until the next boot",
     }.get(value, "unknown value")
-    return False, f"ptrace_scope {value}: {what}", "sudo sysctl -w kernel.yama.ptrace_scope=0"
+    return False, f"ptrace_scope {value}: {what}", as_root("sysctl -w kernel.yama.ptrace_scope=0")
 
 
 def _hidepid() -> Finding:
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split()
-        if fields[4] == "/proc":
-            match = re.search(r"hidepid=(\w+)", line)
-            if match and match[1] not in ("0", "off") and os.geteuid() != 0:
-                return (
-                    False,
-                    f"/proc is mounted with hidepid={match[1]}: others' processes are hidden",
-                    "sudo mount -o remount,hidepid=0 /proc",
-                )
+    """Root, and the group that the mount option ``gid=`` names, see everybody all the same."""
+    option = re.search(r" /proc .*hidepid=(\w+)", Path("/proc/self/mountinfo").read_text())
+    try:
+        Path("/proc/1/stat").read_bytes()
+    except OSError:
+        told = f"hidepid={option[1]}" if option else "restrictions"
+        return (
+            False,
+            f"/proc is mounted with {told}: others' processes are hidden",
+            as_root("mount -o remount,hidepid=0 /proc"),
+        )
     return True, "/proc shows every process", None
 
 

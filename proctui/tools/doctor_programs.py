@@ -15,28 +15,42 @@ from pathlib import Path
 
 from proctui import config, paths
 from proctui.errors import BadArgument
+from proctui.tools.doctor_kernel import as_root
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "pip_install"]
 
 Finding = tuple[bool, str, str | None]
 
 _INSTALLERS = {
-    "apt-get": "sudo apt-get install -y",
-    "dnf": "sudo dnf install -y",
-    "pacman": "sudo pacman -S --noconfirm",
-    "apk": "sudo apk add",
-    "zypper": "sudo zypper install -y",
-    "brew": "brew install",
+    "apt-get": "apt-get install -y",
+    "dnf": "dnf install -y",
+    "pacman": "pacman -S --noconfirm",
+    "apk": "apk add",
+    "zypper": "zypper install -y",
 }
 
 
 def _install(package: str) -> str:
-    command = next((line for tool, line in _INSTALLERS.items() if shutil.which(tool)), "install")
-    return f"{command} {package}"
+    if shutil.which("brew"):
+        return f"brew install {package}"
+    command = next((line for tool, line in _INSTALLERS.items() if shutil.which(tool)), None)
+    if command is None:
+        return f"install {package} with the system's package manager"
+    return as_root(f"{command} {package}")
 
 
-def _pip(requirement: str) -> str:
-    return f"{sys.executable} -m pip install '{requirement}'"
+def pip_install(package: str) -> str:
+    """Installs what we require ourselves, with the versions that we were tried with."""
+    return f"{sys.executable} -m pip install '{_requirement(package)}'"
+
+
+def _requirement(package: str) -> str:
+    try:
+        ours = importlib.metadata.requires("proctui") or []
+    except importlib.metadata.PackageNotFoundError:
+        return package
+    name = re.compile(rf"{re.escape(package)}(?![\w.-])")
+    return next((one.partition(";")[0].strip() for one in ours if name.match(one)), package)
 
 
 def _program(name: str) -> str | None:
@@ -66,7 +80,7 @@ def _tool(name: str, use: str, fix: Callable[[], str]) -> Finding:
 
 
 def _py_spy() -> Finding:
-    return _tool("py-spy", "stacks of Python programs", lambda: _pip("py-spy>=0.4"))
+    return _tool("py-spy", "stacks of Python programs", lambda: pip_install("py-spy"))
 
 
 def _gdb() -> Finding:
@@ -85,16 +99,19 @@ def _module(name: str, package: str, use: str, fix: str) -> Finding:
 
 def _re2() -> Finding:
     return _module(
-        "re2", "google-re2", "patterns run on Python's re, with a time limit", _pip("proctui[re2]")
+        "re2",
+        "google-re2",
+        "patterns run on Python's re, with a time limit",
+        pip_install("google-re2"),
     )
 
 
 def _mcp() -> Finding:
-    return _module("mcp", "mcp", "no `proctui mcp`", _pip("proctui[mcp]"))
+    return _module("mcp", "mcp", "no `proctui mcp`", pip_install("mcp"))
 
 
 def _textual() -> Finding:
-    return _module("textual", "textual", "no dashboard", _pip("proctui"))
+    return _module("textual", "textual", "no dashboard", pip_install("textual"))
 
 
 def _python() -> Finding:

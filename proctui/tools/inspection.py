@@ -40,8 +40,9 @@ def inspect_in(
     check_flag(include_threads, "include_threads")
     check_flag(include_files, "include_files")
     from proctui.machine import details
+    from proctui.machine.identity import identify
 
-    with looking(session, only=pid) as look:
+    with looking(session, once=True, only=pid) as look:
         view = look()
     identity = find(view, pid).identity
     result = details.inspect(identity, include_threads=include_threads, include_files=include_files)
@@ -58,7 +59,9 @@ def inspect_in(
         stray=pid in view.strays,
         wait=_wait(pid, result),
     )
-    if result["denied"] and not _own_zombie(view, pid) and _refused(pid):
+    if not identify(pid).same(identity):  # else what it waits for may be another's
+        raise NoSuchProcess(f"process {pid} ended while it was looked at")
+    if result["denied"] and not _own_zombie(result) and _refused(pid):
         partial(result, f"not everything about process {pid} may be read")
     return cast(Inspection, result)
 
@@ -68,9 +71,15 @@ def _references(view: View, pids: Any) -> list[ProcessRef]:
 
 
 def _wait(pid: int, result: dict[str, Any]) -> str | None:
+    from proctui.machine.procdir import open_process
     from proctui.stacks.waits import describe
 
     try:
+        if result["status"] in "ZX":
+            with open_process(pid) as held:
+                tid = held.thread
+            if tid is not None:
+                return f"its main thread has ended; thread {tid}: {describe(pid, tid)}"
         return describe(pid)
     except NoSuchProcess:
         raise
@@ -79,10 +88,10 @@ def _wait(pid: int, result: dict[str, Any]) -> str | None:
         return None
 
 
-def _own_zombie(view: View, pid: int) -> bool:
+def _own_zombie(result: dict[str, Any]) -> bool:
     """The files of one's own zombie belong to root, but there is nothing left in them."""
-    proc = find(view, pid)
-    return proc.state in "ZX" and proc.uid == os.geteuid()
+    owner = (result["uids"] or {}).get("effective")
+    return result["status"] in "ZX" and owner == os.geteuid()
 
 
 def _refused(pid: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from proctui.awareness.view import View
 from proctui.errors import AccessDenied, Changed, NoSuchProcess, check_pid
 from proctui.model import Proc
-from proctui.tools.common import check_flag, find, partial
+from proctui.tools.common import check_flag, find, partial, resident
 from proctui.tools.context import looking
 from proctui.tools.results import MemoryProfile, ProcessMemory
 
@@ -26,7 +26,7 @@ def get_memory_profile(pid: int | None = None, include_children: bool = False) -
     if pid is not None:
         check_pid(pid)
     check_flag(include_children, "include_children")
-    with looking(only=pid, tree=include_children) as look:
+    with looking(once=True, only=pid, tree=include_children) as look:
         view = look()
     if pid is None:
         wanted = list(view.snapshot.procs)
@@ -94,7 +94,7 @@ def _unreadable(view: View, proc: Proc) -> ProcessMemory:
         "pid": proc.pid,
         "name": proc.name,
         "role": str(view.role(proc.pid)),
-        "rss": proc.rss,
+        "rss": resident(proc),
         "vms": None,
         "shared": None,
         "swap": None,

@@ -159,9 +159,9 @@ class SystemResources(TypedDict):
     denied: list[str]
     cpu: NotRequired[dict[str, Any]]
     memory: NotRequired[dict[str, Any]]
-    disk: NotRequired[list[dict[str, Any]]]
+    disk: NotRequired[list[dict[str, Any]] | None]
     disk_io: NotRequired[dict[str, Any] | None]
-    network: NotRequired[list[dict[str, Any]]]
+    network: NotRequired[list[dict[str, Any]] | None]
 
 
 class TreeNode(TypedDict):
@@ -232,8 +232,9 @@ class Hangs(TypedDict):
 
 
 class Responding(TypedDict):
-    pid: int
-    responding: bool
+    """A plain answer, in the object that every face gives."""
+
+    result: bool
 
 
 class PlanEntry(TypedDict):

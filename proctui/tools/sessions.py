@@ -74,7 +74,7 @@ def _leader_and_strays(session: Session) -> tuple[ProcessRef | None, int | None]
     from proctui.errors import ProctuiError
 
     try:
-        with looking(session.id) as look:
+        with looking(session.id, once=True) as look:
             view = look()
     except ProctuiError:
         return _ended(identity), None
@@ -99,7 +99,7 @@ def _ended(identity: Any) -> ProcessRef | None:
 
 def list_spawned() -> Spawned:
     """The processes that came from the session's job, strays marked."""
-    with looking() as look:
+    with looking(once=True) as look:
         view = look()
         rows = [spawned_row(view, pid) for pid in sorted(view.job)]
     return {"session": None if view.session is None else view.session.id, "processes": rows}

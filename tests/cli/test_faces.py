@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from proctui.cli.output import STYLES, fields, print_lines, span, table
 from proctui.cli.parser import build
 from proctui.config import default_text
 from tests.contract.outside import PROCTUI, document, failure, proctui
+from tests.support import python, running, wait_for
 
 COMMANDS = sorted(completion._commands())
 
@@ -26,6 +28,8 @@ def test_every_command_has_help_with_examples(command: str) -> None:
     parser = completion._commands()[command]
     text = parser.format_help()
     assert "examples:" in text and f"proctui {command}" in text
+    silent = [one.dest for one in parser._actions if one.help is None and one.dest != "command"]
+    assert silent == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -76,6 +80,27 @@ def test_a_dashboard_that_can_not_open_is_one_document_too() -> None:
     failure("demo", kind="not-supported", status=5)
 
 
+def test_a_call_from_the_command_line_means_the_job_not_itself() -> None:
+    document = json.loads(proctui("call", "show_process_tree", '{"depth": 1}', status=0).stdout)
+    assert document["root"]["name"] == "machine"
+    assert document["root"]["rss"] > 0 and document["root"]["cpu"] is not None
+    line = f"{shlex.join(PROCTUI)} call show_process_tree; exit $?"
+    inside = proctui("run", "--no-tui", "--", "sh", "-c", line, status=0)
+    root = json.loads(inside.stdout)["root"]
+    assert root["name"] == "sh" and root["role"] == "ancestor"
+
+
+def test_what_is_no_tool_of_a_phase_can_be_called_all_the_same() -> None:
+    with running(["sleep", "600"]) as child:
+        argument = json.dumps({"pid": child.pid})
+        done = proctui("call", "is_responding", argument, status=0)
+        assert json.loads(done.stdout) == {"result": True}
+        child.send_signal(signal.SIGSTOP)
+        wait_for(lambda: ") T " in Path(f"/proc/{child.pid}/stat").read_text())
+        done = proctui("call", "is_responding", argument, status=0)
+        assert json.loads(done.stdout) == {"result": False}
+
+
 def test_pages_and_configuration_are_documents_if_asked() -> None:
     assert {"topic": "mcp", "title": "The MCP server"} in document("help")["topics"]
     assert document("help", "mcp")["text"].startswith("# The MCP server")
@@ -113,29 +138,6 @@ def test_an_unknown_page_names_those_there_are() -> None:
     assert "fence" in done.stderr
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_every_command_and_option(shell: str) -> None:
-    script = proctui("completion", shell, status=0).stdout
-    for command, parser in completion._commands().items():
-        assert command in script
-        for option in completion._options(parser):
-            assert option.lstrip("-") in script
-    if shutil.which(shell) and shell != "fish":
-        subprocess.run([shell, "-n"], input=script, text=True, check=True)
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_bash_really_completes() -> None:
-    code = (
-        proctui("completion", "bash", status=0).stdout
-        + "COMP_WORDS=(proctui run --stra); COMP_CWORD=2; _proctui; echo ${COMPREPLY[@]}\n"
-        + "COMP_WORDS=(proctui run --strays e); COMP_CWORD=3; _proctui; echo ${COMPREPLY[@]}\n"
-        + "COMP_WORDS=(proctui ins); COMP_CWORD=1; _proctui; echo ${COMPREPLY[@]}\n"
-    )
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:3] == ["--strays", "end", "inspect"]
-
-
 def test_config_init_writes_once(tmp_path: Path) -> None:
     target = Path(proctui("config", "path", status=0).stdout.strip())
     assert target.is_relative_to(tmp_path)
@@ -168,7 +170,34 @@ def test_doctor_sees_a_missing_program_and_a_broken_configuration(tmp_path: Path
     environ = {**os.environ, "PATH": str(tmp_path)}
     checks = {one["name"]: one for one in document("doctor", env=environ)["checks"]}
     assert not checks["gdb"]["ok"] and "gdb" in checks["gdb"]["fix"]
+    assert checks["gdb"]["fix"].startswith("install"), "no package manager is in sight"
     assert not checks["config"]["ok"] and ":2:" in checks["config"]["detail"]
+
+
+@pytest.mark.parametrize(("uid", "command"), [(0, "apt-get"), (1000, "sudo apt-get")])
+def test_a_fix_can_be_typed_as_it_stands(
+    uid: int, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from proctui.tools import doctor_programs
+
+    (tmp_path / "apt-get").write_text("")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(doctor_programs, "_program", lambda name: None)
+    checks = dict(doctor_programs.CHECKS)
+    assert checks["gdb"]()[2] == f"{command} install -y gdb"
+    assert checks["py-spy"]()[2] == f"{sys.executable} -m pip install 'py-spy<0.5,>=0.4.0'"
+
+
+def test_without_the_sdk_the_server_says_what_to_type() -> None:
+    code = (
+        "import sys\nsys.modules['mcp'] = None\nfrom proctui.cli.main import main\n"
+        "sys.exit(main(['mcp']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 5 and done.stdout == ""
+    assert f"{sys.executable} -m pip install 'mcp" in done.stderr
 
 
 def test_an_unforeseen_error_is_one_line_and_a_file(tmp_path: Path) -> None:
@@ -210,6 +239,44 @@ def test_an_interrupt_is_130_and_one_document_if_asked(raised: str) -> None:
     )
     assert (done.returncode, done.stderr) == (130, "")
     assert json.loads(done.stdout)["error"]["kind"] == "interrupted"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_an_interrupt_does_not_cut_a_document_in_two(interrupts: int, unbuffered: str) -> None:
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    with running(
+        python(code, "x" * 120_000), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as large:
+        assert large.stdout is not None and large.stdout.readline()
+        argv = [*PROCTUI, "inspect", str(large.pid), "--json"]
+        environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        pipe = subprocess.PIPE
+        with running(argv, stdout=pipe, stderr=pipe, text=True, env=environ) as asked:
+            assert asked.stdout is not None and asked.stderr is not None
+            wait_for(lambda: _writes_a_pipe(asked.pid), what="it to fill the pipe")
+            for _ in range(interrupts):
+                asked.send_signal(signal.SIGINT)
+                wait_for(lambda: not _pending(asked.pid) or asked.poll() is not None)
+            if interrupts == 1:
+                assert json.loads(asked.stdout.read())["pid"] == large.pid
+                assert asked.wait(60) == 0
+            else:
+                assert asked.wait(60) == 130
+            assert asked.stderr.read() == ""
+
+
+def _writes_a_pipe(pid: int) -> bool:
+    return Path(f"/proc/{pid}/wchan").read_text().endswith("pipe_write")
+
+
+def _pending(pid: int) -> bool:
+    """Whether the signal waits in the kernel, or in the interpreter for its next step."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+    return "ShdPnd:\t0000000000000000" not in status or not _writes_a_pipe(pid)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

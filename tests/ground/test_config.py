@@ -32,7 +32,9 @@ def test_values_arrive() -> None:
         ("[dashboard]\n# x\ninterval = 0.01\n", 3, "between"),
         ('[dashboard]\non_quit = "never"\n', 2, "one of"),
         ('[protect]\ncommands = ["("]\n', 2, "commands"),
-        ("[protect]\npids = [true]\n", 2, "list of int"),
+        ("[protect]\npids = [true]\n", 2, "list of whole numbers"),
+        ("[dashboard]\nmouse = 1\n", 2, "true or false"),
+        ("[alerts]\ncpu = -1\n", 2, "between"),
         ("protect = 1\n", 1, "table"),
     ],
 )
@@ -46,6 +48,20 @@ def test_broken_toml_is_a_bad_argument(tmp_path: Path) -> None:
     broken.write_text("[protect\n")
     with pytest.raises(BadArgument, match="line 1"):
         config.load(broken)
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    for make in (os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)):
+        path = tmp_path / f"config-{make.__name__}.toml"
+        make(path)
+        with pytest.raises(BadArgument, match="no regular file"):
+            config.load(path)
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("\ufeff[dashboard]\ninterval = 3\n")
+    assert config.load(path).dashboard.interval == 3.0
 
 
 def test_the_commented_default_is_valid_and_names_every_key() -> None:

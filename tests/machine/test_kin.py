@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from proctui.machine import kin
-from proctui.machine.narrow import NarrowSource
+from proctui.machine.once import OnceSource
 from tests.support import python, running
 
 FAMILY = """
@@ -80,11 +80,9 @@ def test_parents_are_those_of_stat(family: Family) -> None:
 
 
 @pytest.mark.parametrize("tree", [False, True])
-def test_a_narrow_source_shows_the_family_and_its_ancestors_alone(
-    family: Family, tree: bool
-) -> None:
+def test_a_look_at_one_shows_the_family_and_its_ancestors_alone(family: Family, tree: bool) -> None:
     with running(["sleep", "600"]) as stranger:
-        source = NarrowSource(family.pid, tree=tree)
+        source = OnceSource(family.pid, tree=tree)
         try:
             procs = source.sample(fresh=True).procs
         finally:

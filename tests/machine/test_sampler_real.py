@@ -80,6 +80,7 @@ def test_an_exec_changes_name_and_command(proc):
     with running(["sh", "-c", "read x; exec cat"], stdin=subprocess.PIPE) as child:
         row = proc.sample().procs[child.pid]
         assert row.name == "sh"
+        wait_for(lambda: proc.info(row.identity).cmdline)
         assert proc.info(row.identity).cmdline[0] == "sh"
         child.stdin.write(b"\n")
         child.stdin.flush()
@@ -90,13 +91,15 @@ def test_an_exec_changes_name_and_command(proc):
 def test_an_exec_of_the_same_name_is_noticed(proc):
     with running(["sh", "-c", "read x; exec sh -c 'read y; :'"], stdin=subprocess.PIPE) as child:
         row = proc.sample().procs[child.pid]
+        # A moment after the exec its arguments are not there yet.
+        wait_for(lambda: proc.info(row.identity).cmdline)
         assert proc.info(row.identity).cmdline[2].startswith("read x")
         child.stdin.write(b"\n")
         child.stdin.flush()
 
         def renewed():
             proc.sample()
-            return proc.info(row.identity).cmdline[2].startswith("read y")
+            return "read y; :" in proc.info(row.identity).cmdline
 
         wait_for(renewed)
 

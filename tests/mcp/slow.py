@@ -1,8 +1,9 @@
-"""Functions behind made-up tools: one that waits as tools do, one that fails unforeseen."""
+"""Functions behind made-up tools: that wait as tools do, that fail unforeseen, that never end."""
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any, TypedDict
 
 from proctui.errors import TimedOut
@@ -26,3 +27,9 @@ def waits(seconds: int = 600) -> dict[str, Any]:
 
 def breaks() -> dict[str, Any]:
     raise RuntimeError("an unforeseen \x1b[31m error")
+
+
+def stuck() -> dict[str, Any]:
+    """Deaf to all cancelling."""
+    time.sleep(600)
+    return {"done": True}

@@ -306,6 +306,70 @@ def _speaker(process: subprocess.Popen[str]) -> Any:
     return say
 
 
+WITH_A_STUCK_TOOL = """
+import sys
+from proctui.tools import declarations
+from proctui.tools.declare import Tool
+declarations.BEYOND += (Tool(
+    name="stuck", description="", parameters={"type": "object", "properties": {}}, phase="mcp",
+    target="tests.mcp.slow:stuck", result="tests.mcp.slow:Nothing",
+),)
+from proctui.cli.main import main
+sys.exit(main(["mcp"]))
+"""
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["client died", "client closed"])
+def test_a_client_that_goes_amid_a_call_leaves_no_server(both: bool, tmp_path: Path) -> None:
+    with running(
+        [sys.executable, "-c", WITH_A_STUCK_TOOL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        say = _speaker(process)
+        say(
+            "initialize",
+            protocolVersion="2025-06-18",
+            capabilities={},
+            clientInfo={"name": "t", "version": "1"},
+        )
+        begun = say(
+            "tools/call", name="start_process", arguments={"command": ["sleep", "600"], "name": "s"}
+        )
+        for number in range(900, 910):
+            call = {"name": "stuck", "arguments": {}}
+            message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call}
+            process.stdin.write(json.dumps(message) + "\n")
+        for number in range(910, 960):  # answers that meet a closed pipe
+            message = {"jsonrpc": "2.0", "id": number, "method": "ping"}
+            process.stdin.write(json.dumps(message) + "\n")
+        if both:
+            process.stdout.close()
+        process.stdin.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
+        wait_for(lambda: not alive(begun["structuredContent"]["pid"]))
+        assert not list((tmp_path / "state").rglob("crashes/*"))
+
+
+async def test_a_quick_call_does_not_stand_behind_long_ones() -> None:
+    async with server() as session:
+        long = [
+            asyncio.create_task(session.call_tool("get_cpu_profile", {"duration": 600}))
+            for _ in range(30)
+        ]
+        quick = await asyncio.wait_for(ask(session, "list_sessions"), 60)
+        assert quick["sessions"]
+        assert not any(one.done() for one in long)
+        for one in long:
+            one.cancel()
+        await asyncio.gather(*long, return_exceptions=True)
+
+
 def test_term_ends_the_server_and_what_it_started() -> None:
     with running(
         [sys.executable, "-m", "proctui", "mcp"],
@@ -325,8 +389,8 @@ def test_term_ends_the_server_and_what_it_started() -> None:
             "tools/call", name="start_process", arguments={"command": ["sleep", "600"], "name": "s"}
         )
         process.terminate()
-        assert process.wait(20) == 128 + signal.SIGTERM
-        assert not alive(started["structuredContent"]["pid"])
+        assert process.wait(60) == 128 + signal.SIGTERM
+        wait_for(lambda: not alive(started["structuredContent"]["pid"]))
         assert process.stderr is not None and process.stderr.read() == ""
 
 

@@ -16,6 +16,7 @@ from tests.support import running, wait_for
 INSPECT = """
 import json, os, sys
 from proctui.awareness import opening
+from proctui.machine.once import OnceSource
 from proctui.tools.inspection import inspect_process
 from proctui.tools.tree import show_process_tree
 
@@ -30,9 +31,9 @@ def nodes(node):
 
 pids = json.loads(sys.stdin.read())
 narrow = [facts(pid) for pid in pids] + [list(nodes(show_process_tree(pids[0])["root"]))]
-seen = len(opening._narrow_source(pids[0], tree=False).sample(fresh=True).procs)
+seen = len(OnceSource(pids[0]).sample(fresh=True).procs)
 everybody = len([name for name in os.listdir("/proc") if name.isdecimal()])
-opening._narrow_source = lambda pid, *, tree: None
+opening._single_look = lambda only, **options: None
 full = [facts(pid) for pid in pids] + [list(nodes(show_process_tree(pids[0])["root"]))]
 print(json.dumps([narrow, full, seen, everybody]))
 """
