@@ -16,7 +16,7 @@ import json
 import os
 from typing import Any
 
-__all__ = ["Published", "locate", "read", "search"]
+__all__ = ["Published", "locate", "read", "read_bytes", "search"]
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8
 _LIMIT = 64 << 20
@@ -36,12 +36,16 @@ class Published:
 
     def put(self, document: Any) -> bool:
         """Publish a JSON document; False where the system can't."""
+        return self.put_bytes(json.dumps(document, separators=(",", ":")).encode())
+
+    def put_bytes(self, data: bytes) -> bool:
+        """Publish text as it stands."""
         try:
             fresh = os.memfd_create(self._name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         except (AttributeError, OSError):
             return False
         try:
-            left = memoryview(json.dumps(document, separators=(",", ":")).encode())
+            left = memoryview(data)
             while left:
                 left = left[os.write(fresh, left) :]
             fcntl.fcntl(fresh, fcntl.F_ADD_SEALS, _SEALS)
@@ -60,10 +64,19 @@ class Published:
 
 
 def read(pid: int, session_id: str, part: str) -> Any | None:
-    """What process ``pid`` publishes, ``None`` for nothing that may be believed.
+    """The document that process ``pid`` publishes, ``None`` for nothing that may be believed.
 
     The caller makes sure that ``pid`` was the owner before *and* after.
     """
+    data = read_bytes(pid, session_id, part)
+    try:
+        return None if data is None else json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_bytes(pid: int, session_id: str, part: str) -> bytes | None:
+    """The same as it stands."""
     wanted = f"/memfd:{_name(session_id, part)} (deleted)"
     for _ in range(4):
         try:
@@ -81,17 +94,17 @@ def read(pid: int, session_id: str, part: str) -> Any | None:
             except OSError:
                 continue
             try:
-                document = _read_sealed(descriptor)
+                data = _read_sealed(descriptor)
             finally:
                 os.close(descriptor)
-            if document is not None:
-                return document
+            if data is not None:
+                return data
         if not seen:
             return None
     return None
 
 
-def _read_sealed(descriptor: int) -> Any | None:
+def _read_sealed(descriptor: int) -> bytes | None:
     try:
         if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & 0x8 == 0:
             return None
@@ -104,8 +117,8 @@ def _read_sealed(descriptor: int) -> Any | None:
             if not chunk:
                 return None
             data += chunk
-        return json.loads(data)
-    except (OSError, ValueError):
+        return data
+    except OSError:
         return None
 
 

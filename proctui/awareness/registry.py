@@ -16,7 +16,6 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +30,8 @@ from proctui.awareness.session import (
 )
 from proctui.awareness.writer import SessionWriter, create_session, held
 from proctui.errors import NoSuchSession, ProctuiError, RefusedError
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
-from proctui.model import Identity
 
 __all__ = [
     "Problem",
@@ -143,7 +142,7 @@ def _read(root: Path, registry: int, name: str) -> Session:
         raise ValueError("its name is no session id")
     writer = held(name)
     if writer is not None:
-        return judge(replace(writer.session, owner_alive=True))
+        return judge(writer.session._replace(owner_alive=True))
     with files.open_directory(name, parent=registry) as directory:
         raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
         session = from_document(_parse(raw), root / name)
@@ -156,7 +155,7 @@ def _read(root: Path, registry: int, name: str) -> Session:
         found = recover(Problem(root / name, name, "its owner does not hold it"))
         if found is not None:
             return found
-    return judge(_remembered(replace(session, owner_alive=alive)))
+    return judge(_remembered(session._replace(owner_alive=alive)))
 
 
 def _suspicious(directory: Path, session: Session) -> bool:
@@ -175,14 +174,14 @@ def _remembered(session: Session) -> Session:
         return session
     if told.id != session.id or told.runner is None or not told.runner.same(owner):
         return session
-    return replace(told, owner_alive=True)
+    return told._replace(owner_alive=True)
 
 
 def reload(session: Session) -> Session:
     """The same session as it is now, without looking at the others."""
     writer = held(session.id)
     if writer is not None:
-        return judge(replace(writer.session, owner_alive=True))
+        return judge(writer.session._replace(owner_alive=True))
     if session.directory is None:
         return judge(session)
     try:
@@ -190,7 +189,7 @@ def reload(session: Session) -> Session:
             return _read(session.directory.parent, registry, session.id)
     except (OSError, files.FileProblem, ValueError) as error:
         found = recover(Problem(session.directory, session.id, _words(error)))
-        return judge(replace(session, owner_alive=False)) if found is None else found
+        return judge(session._replace(owner_alive=False)) if found is None else found
 
 
 def _parse(raw: bytes) -> object:
@@ -221,16 +220,16 @@ def _owner_holds(directory: int, owner: Identity | None) -> bool:
 def judge(session: Session) -> Session:
     """The session with its state as the kernel has it, whatever the file says."""
     if session.boot_id != kernel.boot_id():
-        return replace(session, state="ended", owner_alive=False)
+        return session._replace(state="ended", owner_alive=False)
     if session.pidns != kernel.pidns():
-        return replace(session, foreign=True)
+        return session._replace(foreign=True)
     if session.state == "ended" and not session.owner_alive:
         return session
     if session.leader is None:
-        return replace(session, state="live" if session.owner_alive else "ended")
+        return session._replace(state="live" if session.owner_alive else "ended")
     if kernel.alive(session.leader):
-        return replace(session, state="live")
-    return replace(session, state="orphaned" if _spawned_alive(session) else "ended")
+        return session._replace(state="live")
+    return session._replace(state="orphaned" if _spawned_alive(session) else "ended")
 
 
 def _spawned_alive(session: Session) -> bool:
@@ -314,7 +313,7 @@ def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | No
     if not claims:
         return None
     claims.sort(key=lambda claim: claim[0])
-    return judge(replace(claims[0][1], owner_alive=True))
+    return judge(claims[0][1]._replace(owner_alive=True))
 
 
 def sweep() -> list[str]:

@@ -13,9 +13,9 @@ import os
 from proctui.awareness import memory, registry
 from proctui.awareness.session import MARKER_VARIABLE, Session, identity_from_list
 from proctui.errors import ProctuiError, RefusedError
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
 from proctui.machine import stat
-from proctui.model import Identity
 
 __all__ = ["caller_chain", "containing", "resolve_session"]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from proctui.model import Identity
+from proctui.ident import Identity
 from proctui.text import sanitize
 
 __all__ = [
@@ -64,6 +64,7 @@ class Caps(NamedTuple):
 
 
 NO_CAPS = Caps()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class BaselineSpan(NamedTuple):
@@ -81,8 +82,7 @@ class BaselineSpan(NamedTuple):
         return words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(NamedTuple):
     """One watched job.
 
     ``state`` is ``live``, ``orphaned`` (the leader ended, spawned processes
@@ -115,7 +115,7 @@ class Session:
     state: str = "live"
     exit_status: int | None = None
     ended: Moment | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = _NOTHING
     directory: Path | None = None
     foreign: bool = False
     owner_alive: bool = False

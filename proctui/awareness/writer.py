@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,16 @@ from proctui.awareness.entry import Entry, now
 from proctui.awareness.memory import Published
 from proctui.awareness.session import (
     MARKER_VARIABLE,
+    BaselineSpan,
     Caps,
     Controller,
     Session,
     to_document,
 )
 from proctui.errors import AccessDenied
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
-from proctui.model import Certainty, Identity
+from proctui.role import Certainty
 from proctui.text import sanitize
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _prepare(
                     dir_fd=registry,
                 )
                 try:
-                    session = replace(session, directory=state / "sessions" / session.id)
+                    session = session._replace(directory=state / "sessions" / session.id)
                     files.write_atomic(directory, "spawned.jsonl", b"", sync=sync)
                     reserve.prepare(directory)
                     handle = files.open_locked_replacement(
@@ -227,7 +228,7 @@ class SessionWriter:
         self._stale = True
         self.update(runner=kernel.own(), **fields)
         if self.baseline is not None:
-            self._part("baseline").put(self.baseline.to_rows())
+            self._part("baseline").put_bytes(self.baseline.to_bytes())
         self.flush()
 
     def detach(self) -> None:
@@ -246,7 +247,7 @@ class SessionWriter:
         """Change fields of the session, in memory and in its file at once."""
         if not self.owned:
             return self._session
-        self._session = replace(self._session, **fields)
+        self._session = self._session._replace(**fields)
         self._publish_session()
         with self._writing():
             # The new file carries our lock before the old one loses it.
@@ -262,11 +263,16 @@ class SessionWriter:
         if not self.owned:
             return
         self.baseline = baseline
-        rows = baseline.to_rows()
-        self._part("baseline").put(rows)
+        self.write_baseline_lines(baseline.span, baseline.to_bytes())
+
+    def write_baseline_lines(self, span: BaselineSpan, lines: bytes) -> None:
+        """The same for whoever has the lines already, and nothing of it stays in our memory."""
+        if not self.owned:
+            return
+        self._part("baseline").put_bytes(lines)
         with self._writing():
-            files.write_atomic(self._directory, "baseline.jsonl", _rows(rows), sync=self._sync)
-        self.update(baseline=baseline.span)
+            files.write_atomic(self._directory, "baseline.jsonl", lines, sync=self._sync)
+        self.update(baseline=span)
 
     def record_spawned(
         self, identity: Identity, evidence: Iterable[str], certainty: Certainty
@@ -312,8 +318,7 @@ class SessionWriter:
         self._written = len(data)
         if self.trouble:
             if self.baseline is not None:
-                rows = _rows(self.baseline.to_rows())
-                files.write_atomic(self._directory, "baseline.jsonl", rows)
+                files.write_atomic(self._directory, "baseline.jsonl", self.baseline.to_bytes())
             fresh = files.open_locked_replacement(
                 self._directory, "session.json", _dump(self._session), lock=True, sync=self._sync
             )
@@ -387,7 +392,3 @@ def _lines(entries: Iterable[Entry]) -> bytes:
     return b"".join(
         json.dumps(entry.document(), separators=(",", ":")).encode() + b"\n" for entry in entries
     )
-
-
-def _rows(rows: Iterable[Any]) -> bytes:
-    return b"".join(json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows)

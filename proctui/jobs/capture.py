@@ -19,7 +19,6 @@ import re
 import struct
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from proctui.jobs.libc import LIBC
 from proctui.jobs.wire import Page
@@ -55,19 +54,25 @@ def widen(pipe: int) -> None:
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, CHUNK)
 
 
-@dataclass(slots=True)
 class Store:
-    """Where segments are made: the session's directory and the bound on all of them, in bytes."""
+    """Where segments are made: the session's directory and the bound on all of them, in bytes.
 
-    directory: int
-    bound: int
-    page: Page
-    announce: Callable[[Sink], None]
-    """Called with a stream whose current segment is a new one."""
-    kept: list[tuple[str, int, int, int]] = field(default_factory=list)
-    """Older segments on disk, oldest first: name, size, stream, where they end in the stream."""
-    starved: bool = False
-    """The disk was full: output passes through memory and is not kept."""
+    ``announce`` is called with a stream whose current segment is a new one.
+    """
+
+    __slots__ = ("announce", "bound", "directory", "kept", "page", "starved")
+
+    def __init__(
+        self, directory: int, bound: int, page: Page, announce: Callable[[Sink], None]
+    ) -> None:
+        self.directory = directory
+        self.bound = bound
+        self.page = page
+        self.announce = announce
+        self.kept: list[tuple[str, int, int, int]] = []
+        """Older segments on disk, oldest first: name, size, stream, where they end in the stream."""
+        self.starved = False
+        """The disk was full: output passes through memory and is not kept."""
 
     @property
     def segment_size(self) -> int:

@@ -27,6 +27,7 @@ from proctui.jobs import keeper, plumbing, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.logfile import LogFile, open_log
 from proctui.jobs.options import Options
+from proctui.jobs.program import inherited_environment
 from proctui.jobs.titles import rename
 from proctui.jobs.wire import Channel, Page
 from proctui.machine import identity
@@ -175,12 +176,12 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
     if not argv:
         raise BadArgument("no command to run", "proctui run -- CMD…")
     _need_one_thread()
-    plumbing.ensure_stdio()
+    closed = plumbing.ensure_stdio()
     if options.front and not options.dashboard:
         # Loaded before the forks, its memory is shared.
         import proctui.jobs.front  # noqa: F401
     try:
-        means, near = _arrange(list(argv), options)
+        means, near = _arrange(list(argv), options, closed)
     except ProctuiError:
         raise
     except OSError as error:
@@ -219,10 +220,12 @@ def _need_one_thread() -> None:
         )
 
 
-def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
+def _arrange(
+    argv: list[str], options: Options, closed: frozenset[int]
+) -> tuple[Arrangement, Channel]:
     run = config.load().run
     log = None if options.log is None else open_log(options.log)
-    laid = plumbing.lay(options)
+    laid = plumbing.lay(options, closed)
     streams = [stream.name for stream in laid.streams]
     writer = create_session(
         options.label or _label(argv),
@@ -243,7 +246,7 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
     page.words[Page.FLOW] = int(options.front and not options.dashboard)
     means = Arrangement(
         argv=argv,
-        environ=dict(os.environ if options.environ is None else options.environ),
+        environ=dict(inherited_environment() if options.environ is None else options.environ),
         options=options,
         writer=writer,
         front=identity.own(),
@@ -251,7 +254,7 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
         channel=far,
         page=page,
         log=None if log is None else LogFile(log, page),
-        bound=(options.capture_mb or run.capture_mb) << 20,
+        bound=run.capture_mb << 20,
     )
     return means, near
 
@@ -287,18 +290,20 @@ def _become_front(means: Arrangement, near: Channel) -> Job:
 
 
 def _await_start(near: Channel, job: Job) -> None:
-    """Wait for the runner's word; segments that come along are kept for whoever reads them."""
+    """Wait for the runner's word; what comes along, before it or behind it, is kept for the front."""
     poller = select.poll()
     poller.register(near.fileno(), select.POLLIN)
-    while True:
+    started = False
+    while not started:
         poller.poll()
         for word, body, fds in near.receive():
-            if word == "started":
-                return
             if word == "failed":
                 raise ProctuiError(f"the job was not started: {body['message']}")
-            job.early.append((word, body, fds))
-        if near.closed:
+            if word == "started":
+                started = True
+            else:
+                job.early.append((word, body, fds))
+        if near.closed and not started:
             raise ProctuiError(
                 "the job was not started: its runner ended",
                 f"look for runner.log in {job.directory}",

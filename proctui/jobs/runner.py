@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 from proctui.awareness import cgroup
-from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import MARKER_VARIABLE, marker_value
+from proctui.ident import Identity
 from proctui.jobs import birth, capture, family, start, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.capture import Sink, Store
@@ -28,7 +29,6 @@ from proctui.jobs.members import Members
 from proctui.jobs.service import Service
 from proctui.jobs.wire import Page
 from proctui.machine import identity
-from proctui.model import Identity
 
 __all__ = ["Runner"]
 
@@ -73,7 +73,7 @@ class Runner(Loop):
     def begin(self) -> None:
         """Own the session, start the command; raises only before the command is there."""
         listed = Census()
-        self._own_session(None if listed.large else listed.take())
+        self._own_session(None if listed.large else listed)
         if capture.in_memory(self.writer.directory_fd):
             # Never more memory than must be; the state directory should lie on a disk.
             self.store.bound = min(self.store.bound, 64 << 20)
@@ -117,12 +117,12 @@ class Runner(Loop):
         names = [sink.name for sink in self.sinks]
         return status.fresh(self.writer.session.id, pid, names, self.status.get("notes", []))
 
-    def _own_session(self, baseline: Baseline | None) -> None:
+    def _own_session(self, census: Census | None) -> None:
         self.writer.take_over(
             controllers=self.means.controllers(self.own), keeper=self.means.keeper
         )
-        if baseline is not None:
-            self.members.publish(baseline)
+        if census is not None:
+            self.writer.write_baseline_lines(*census.take())
 
     def _count_on(self) -> None:
         """One step of a large census; the job runs already, but who was before it is settled."""
@@ -135,7 +135,7 @@ class Runner(Loop):
         """Look at whoever is left, for somebody who has to know now."""
         if self.census is not None:
             listed, self.census = self.census, None
-            self.members.publish(listed.take())
+            self.writer.write_baseline_lines(*listed.take())
 
     def _know_job(self, pid: int) -> None:
         self.job = identity.identify(pid)
@@ -150,7 +150,7 @@ class Runner(Loop):
         pid = int(self.page.words[Page.JOB])
         directory = self.writer.directory_fd
         self.status = status.read(directory) or self._fresh_status(pid)
-        self._own_session(Census(self.writer.session.created.boottime).take())
+        self._own_session(Census(self.writer.session.created.boottime))
         self._know_group(birth.recall(self.writer.session.id))
         with contextlib.suppress(ProcessLookupError):
             self._know_job(pid)
@@ -182,7 +182,6 @@ class Runner(Loop):
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._woken = reading
         self.watch(reading, self._reap)
-        self.watch(self.means.channel.fileno(), self._hear)
         self.service.open()
         # Children may have ended before the handler stood.
         self.after("reap", 0.0, self._reap)
@@ -199,6 +198,10 @@ class Runner(Loop):
 
     def _arm(self) -> None:
         """Listen to each stream, but not to one the front has to catch up with first."""
+        channel = self.means.channel
+        if not channel.closed:
+            behind = select.POLLOUT if channel.waiting else 0
+            self.watch(channel.fileno(), self._hear, select.POLLIN | behind)
         waiting = False
         for sink in self.sinks:
             if not sink.open:
@@ -246,8 +249,6 @@ class Runner(Loop):
         channel.flush()
         if channel.closed:
             self._front_gone()
-        elif not channel.flush():
-            self.after("flush", 0.05, lambda: None)
 
     def _front_gone(self) -> None:
         """Nobody to wait for."""
@@ -384,3 +385,14 @@ class Runner(Loop):
             cgroup.remove(self.writer.session.cgroup)
         self.writer.end(self.status.get("exit_status"))
         self._tell_end()
+        self._wait_for_the_front()
+
+    def _wait_for_the_front(self) -> None:
+        """Not before it has room for everything: what we keep is lost with us."""
+        channel = self.means.channel
+        poller = select.poll()
+        if not channel.closed:
+            poller.register(channel.fileno(), select.POLLOUT)
+        while channel.waiting:
+            poller.poll()
+            channel.flush()

@@ -117,11 +117,16 @@ class Channel:
             except OSError:
                 self.closed = True
 
-    def flush(self) -> bool:
-        """Send what is kept; whether nothing is left."""
+    @property
+    def waiting(self) -> bool:
+        """Whether messages are kept for :meth:`flush` because the other side is behind."""
+        return bool(self._pending) and not self.closed
+
+    def flush(self) -> None:
+        """Send what is kept, as far as the other side has room for it."""
         if self._flushing:
             # A signal handler that sends while we do: its message goes out with ours.
-            return False
+            return
         self._flushing = True
         try:
             while self._pending and not self.closed:
@@ -130,14 +135,13 @@ class Channel:
                 self._end.sendmsg([raw], [rights] if fds else [])
                 self._pending.popleft()
         except BlockingIOError:
-            return False
+            pass
         except OSError:
             self.closed = True
         finally:
             self._flushing = False
         if self.closed:
             self._pending.clear()
-        return True
 
     def receive(self) -> list[tuple[str, Any, list[int]]]:
         """All messages that have arrived; :attr:`closed` is set when the other side is gone."""

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 from proctui.awareness import cgroup
 from proctui.awareness.view import View
-from proctui.model import Identity, Role
+from proctui.ident import Identity
+from proctui.role import Role
 
 __all__ = ["kill_all", "populated"]
 

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable, Iterator
 
 from proctui.errors import Changed, NoSuchProcess, NotSupported
+from proctui.ident import Identity
 from proctui.machine import identity as identities
-from proctui.model import Identity
 
 __all__ = ["Pin", "degraded", "pin", "same", "spare_descriptors", "wait_dead"]
 

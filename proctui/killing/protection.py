@@ -21,12 +21,12 @@ from proctui.awareness.truth import learn
 from proctui.awareness.view import View
 from proctui.awareness.watch import Watch
 from proctui.errors import AccessDenied, NoSuchProcess, ProctuiError, RefusedError, check_pid
+from proctui.ident import Identity
 from proctui.killing import signals
 from proctui.killing.execute import execute
 from proctui.killing.plan import Plan, make_group_plan, make_plan, require_targets
 from proctui.killing.report import Report
 from proctui.machine import identity as identities
-from proctui.model import Identity
 
 __all__ = ["ProcessGroupProtection", "ProcessProtection", "own_look"]
 

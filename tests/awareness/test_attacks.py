@@ -133,10 +133,10 @@ import sys, time
 from proctui.awareness import writer
 from proctui.awareness.session import from_document
 from proctui.machine.identity import identify, own
-import json, os, dataclasses, pathlib
+import json, os, pathlib
 path = pathlib.Path({str(at(session_id))!r})
 session = from_document(json.loads((path / "session.json").read_text()), path)
-fake = dataclasses.replace(session, runner=own(), leader=identify({stranger.pid}))
+fake = session._replace(runner=own(), leader=identify({stranger.pid}))
 directory = os.open(path, os.O_RDONLY)
 from proctui.awareness import files
 handle = files.open_locked_replacement(directory, "session.json", writer._dump(fake), lock=True)
@@ -265,10 +265,10 @@ def test_a_watch_that_follows_keeps_what_it_learnt_from_a_dead_owner() -> None:
 def test_a_baseline_of_what_runs_reads_back(tmp_path: Path) -> None:
     source = open_source()
     baseline, snapshot = Baseline.capture(source)
-    rows = json.loads(json.dumps(baseline.to_rows()))
-    again = Baseline.from_rows(rows)
+    lines = baseline.to_bytes()
+    again = Baseline.from_bytes(lines)
     assert again.span == baseline.span and len(again) == len(baseline) > 3
     assert all(row.identity in again for row in snapshot.procs.values() if row.identity in baseline)
     with pytest.raises(ValueError, match="holds"):
-        Baseline.from_rows(rows[:-1])
+        Baseline.from_bytes(b"".join(lines.splitlines(keepends=True)[:-1]))
     Watch(source, history=0).close()
