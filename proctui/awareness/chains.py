@@ -44,7 +44,7 @@ class Controllers:
         if not force and signature == self._signature and self._age < 60:
             return False
         self._age = 0
-        found = registry.scan()
+        found = registry.scan(ended=False)
         self.sessions, self.problems = found.sessions, found.problems
         self._signature = self._sign()
         return True

@@ -26,6 +26,7 @@ __all__ = [
     "open_directory",
     "open_locked_replacement",
     "read_private",
+    "stamp",
     "write_atomic",
 ]
 
@@ -98,6 +99,15 @@ def read_private(directory: int, name: str, limit: int) -> bytes:
         return read_all(descriptor, limit)
     finally:
         os.close(descriptor)
+
+
+def stamp(directory: int, name: str) -> tuple[int, ...]:
+    """Moves with every change of the file: of its content, its name's owner, its mode."""
+    info = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return (
+        info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_mode,
+        info.st_uid, info.st_nlink,
+    )  # fmt: skip
 
 
 def read_all(descriptor: int, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The sessions on disk: made, found, judged against the kernel, swept.
+"""The sessions on disk: found and judged against the kernel.
 
 A session's directory takes its name only once it is complete, so a reader
 never meets half a session.  What the files say is never believed further
@@ -10,12 +10,11 @@ what the owner publishes from memory).
 from __future__ import annotations
 
 import contextlib
-import errno
+import functools
 import json
 import os
 import re
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,16 +41,18 @@ __all__ = [
     "load_session",
     "marker_ids",
     "marker_value",
+    "open_root",
     "scan",
     "session_roots",
-    "sweep",
 ]
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_ENDED = b'"state": "ended"'
+"""Stands in the file of a session that ended in order; within a string its quotes are escaped."""
 _SESSION_LIMIT = 1 << 20
 SPAWNED_LIMIT = 64 << 20
-_KEEP_SECONDS = 14 * 86400
-_KEEP_COUNT = 200
+_over: dict[Path, tuple[object, Session]] = {}
+"""Sessions that are over, by directory, with what their files were like: that is final."""
 
 
 class Problem(NamedTuple):
@@ -73,7 +74,7 @@ def session_roots() -> list[Path]:
 
 
 @contextlib.contextmanager
-def _open_root(root: Path) -> Iterator[int]:
+def open_root(root: Path) -> Iterator[int]:
     with (
         files.open_directory(root.parent) as state,
         files.open_directory("sessions", parent=state) as descriptor,
@@ -81,19 +82,24 @@ def _open_root(root: Path) -> Iterator[int]:
         yield descriptor
 
 
-def scan() -> Scan:
-    """Every session of every registry, judged now, newest first, and what can't be believed."""
+def scan(*, ended: bool = True) -> Scan:
+    """Every session of every registry, judged now, newest first, and what can't be believed.
+
+    Without ``ended`` those that ended in order are not even parsed.
+    """
     sessions: dict[str, Session] = {}
     problems: list[Problem] = []
+    usurpers = functools.cache(_usurped)
     for root in session_roots():
         try:
-            with _open_root(root) as descriptor:
+            with open_root(root) as descriptor:
                 names = [name for name in os.listdir(descriptor) if not name.startswith(".")]
                 for name in names:
                     if name in sessions:
                         continue
                     try:
-                        sessions[name] = _read(root, descriptor, name)
+                        if ended or not _ended_in_order(descriptor, name):
+                            sessions[name] = _read(root, descriptor, name, usurpers)
                     except FileNotFoundError:
                         if _exists(descriptor, name):
                             problems.append(Problem(root / name, name, "it has no session.json"))
@@ -134,16 +140,46 @@ def _words(error: Exception) -> str:
 
 def list_sessions(ended: bool = False) -> list[Session]:
     """The live and orphaned sessions (with ``ended`` the others too), newest first."""
-    return [one for one in scan().sessions if ended or one.state != "ended"]
+    return [one for one in scan(ended=ended).sessions if ended or one.state != "ended"]
 
 
-def _read(root: Path, registry: int, name: str) -> Session:
+def _ended_in_order(registry: int, name: str) -> bool:
+    """Whether its file says so, and no socket of a runner speaks against it."""
+    if held(name) is not None:
+        return False
+    with files.open_directory(name, parent=registry) as directory:
+        raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
+        return _ENDED in raw and not _exists(directory, "runner.sock")
+
+
+def _usurped() -> dict[str, list[int]]:
+    """Sessions whose living owner holds another file than the one in the registry, and his pid.
+
+    A job of the same user may have put another one in its place, or none.
+    """
+    held_here = set()
+    for root in session_roots():
+        with contextlib.suppress(files.FileProblem, OSError), open_root(root) as descriptor:
+            for name in os.listdir(descriptor):
+                with contextlib.suppress(OSError):
+                    info = os.stat(f"{name}/session.json", dir_fd=descriptor, follow_symlinks=False)
+                    held_here.add((info.st_dev, info.st_ino))
+    return memory.publishers(held_here)
+
+
+def _read(
+    root: Path, registry: int, name: str, usurpers: Callable[[], Mapping[str, list[int]]]
+) -> Session:
     if not _ID.fullmatch(name):
         raise ValueError("its name is no session id")
     writer = held(name)
     if writer is not None:
         return judge(writer.session._replace(owner_alive=True))
     with files.open_directory(name, parent=registry) as directory:
+        stamp = files.stamp(directory, "session.json")
+        known = _over.get(root / name)
+        if known is not None and known[0] == stamp:
+            return known[1]
         raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
         session = from_document(_parse(raw), root / name)
         if session.id != name:
@@ -151,16 +187,17 @@ def _read(root: Path, registry: int, name: str) -> Session:
         if session.uid != os.geteuid():
             raise ValueError(f"it was made by uid {session.uid}")
         alive = _owner_holds(directory, session.runner)
-    if not alive and session.boot_id == kernel.boot_id() and _suspicious(root / name, session):
-        found = recover(Problem(root / name, name, "its owner does not hold it"))
+        # No owner, yet not ended in order: the file may be somebody else's doing.
+        doubtful = session.state != "ended" or _exists(directory, "runner.sock")
+    if not alive and doubtful and session.boot_id == kernel.boot_id():
+        problem = Problem(root / name, name, "its owner does not hold it")
+        found = recover(problem, usurpers().get(name, ()))
         if found is not None:
             return found
-    return judge(_remembered(session._replace(owner_alive=alive)))
-
-
-def _suspicious(directory: Path, session: Session) -> bool:
-    """Whether the file may be somebody else's doing: no owner, yet not ended in order."""
-    return session.state != "ended" or (directory / "runner.sock").exists()
+    session = judge(_remembered(session._replace(owner_alive=alive)))
+    if session.state == "ended" and not session.owner_alive:
+        _over[root / name] = (stamp, session)
+    return session
 
 
 def _remembered(session: Session) -> Session:
@@ -185,8 +222,8 @@ def reload(session: Session) -> Session:
     if session.directory is None:
         return judge(session)
     try:
-        with _open_root(session.directory.parent) as registry:
-            return _read(session.directory.parent, registry, session.id)
+        with open_root(session.directory.parent) as registry:
+            return _read(session.directory.parent, registry, session.id, _usurped)
     except (OSError, files.FileProblem, ValueError) as error:
         found = recover(Problem(session.directory, session.id, _words(error)))
         return judge(session._replace(owner_alive=False)) if found is None else found
@@ -299,7 +336,9 @@ def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | No
     if problem.session_id is None or not _ID.fullmatch(problem.session_id):
         return None
     claims: list[tuple[int, Session]] = []
-    for pid in memory.search(problem.session_id) if pids is None else pids:
+    if pids is None:
+        pids = memory.publishers().get(problem.session_id, ())
+    for pid in pids:
         with contextlib.suppress(ProctuiError, ValueError):
             identity = kernel.identify(pid)
             session = from_document(memory.read(pid, problem.session_id, "session"), problem.path)
@@ -314,60 +353,3 @@ def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | No
         return None
     claims.sort(key=lambda claim: claim[0])
     return judge(claims[0][1]._replace(owner_alive=True))
-
-
-def sweep() -> list[str]:
-    """Remove what is stale and return the ids removed.
-
-    Ended sessions that carry a job's output or an audit line stay for two
-    weeks (at most 200 of them); others go at once.  What can't be believed
-    is left for a person to look at.
-    """
-    # Not above: they would weigh on every runner.
-    import shutil
-
-    from proctui.awareness import cgroup
-
-    removed: list[str] = []
-    kept = 0
-    for session in scan().sessions:
-        if session.state != "ended" or session.owner_alive or session.foreign:
-            continue
-        if session.directory is None or _any_alive(session):
-            continue
-        if session.cgroup is not None and session.boot_id == kernel.boot_id():
-            cgroup.remove(session.cgroup)
-        kept += 1
-        at = session.ended.wall if session.ended else session.created.wall
-        if kept <= _KEEP_COUNT and time.time() - at < _KEEP_SECONDS and _worth_keeping(session):
-            continue
-        with (
-            contextlib.suppress(files.FileProblem, OSError),
-            _open_root(session.directory.parent) as registry,
-        ):
-            shutil.rmtree(session.id, dir_fd=registry)
-            removed.append(session.id)
-    for root in session_roots():
-        with contextlib.suppress(files.FileProblem, OSError), _open_root(root) as registry:
-            for name in os.listdir(registry):
-                if name.startswith(".new-"):
-                    made = os.stat(name, dir_fd=registry, follow_symlinks=False).st_mtime
-                    if time.time() - made > 86400:
-                        shutil.rmtree(name, dir_fd=registry)
-    return removed
-
-
-def _any_alive(session: Session) -> bool:
-    return session.boot_id == kernel.boot_id() and any(
-        kernel.alive(one.identity) for one in session.controllers
-    )
-
-
-def _worth_keeping(session: Session) -> bool:
-    if session.kind in ("run", "demo", "mcp"):
-        return True
-    assert session.directory is not None
-    try:
-        return (session.directory / "audit.jsonl").stat().st_size > 0
-    except OSError as error:
-        return error.errno != errno.ENOENT

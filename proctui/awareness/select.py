@@ -50,7 +50,7 @@ def resolve_session(session_id: str | None = None, *, signalling: bool = False) 
     """
     if session_id is not None:
         return registry.load_session(session_id)
-    found = registry.scan()
+    found = registry.scan(ended=False)
     sessions = [one for one in found.sessions if not one.foreign]
     broken = []
     for problem in found.problems:

@@ -199,7 +199,7 @@ def to_document(session: Session) -> dict[str, Any]:
 
 def _pick(document: Mapping[str, Any], name: str, *kinds: type) -> Any:
     value = document.get(name)
-    if not any(type(value) is kind for kind in kinds):
+    if type(value) not in kinds:
         raise ValueError(f"{name} is missing or of the wrong type")
     return value
 

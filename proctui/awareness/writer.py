@@ -34,7 +34,6 @@ __all__ = ["SessionWriter", "create_session", "held"]
 
 _HELD: dict[str, SessionWriter] = {}
 _FILE_BUDGET = 48 << 20
-_MANY = 64
 
 
 def held(session_id: str) -> SessionWriter | None:
@@ -109,7 +108,8 @@ def create_session(
         except (OSError, files.FileProblem) as error:
             reasons.append(f"{state}: {error}")
             continue
-        _sweep_sometimes(state)
+        if lock:
+            _sweep()
         return writer
     raise AccessDenied(
         "no directory for sessions can be written: " + "; ".join(reasons),
@@ -117,13 +117,11 @@ def create_session(
     )
 
 
-def _sweep_sometimes(state: Path) -> None:
-    """Stale sessions are removed when there are many: a start must not wait for it each time."""
-    with contextlib.suppress(OSError, files.FileProblem):
-        if len(os.listdir(state / "sessions")) > _MANY:
-            from proctui.awareness import registry
+def _sweep() -> None:
+    # Not above: what it needs would weigh on every runner.
+    from proctui.awareness.sweeping import sweep_if_due
 
-            registry.sweep()
+    sweep_if_due()
 
 
 def _prepare(

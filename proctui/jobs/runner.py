@@ -386,6 +386,9 @@ class Runner(Loop):
         self.writer.end(self.status.get("exit_status"))
         self._tell_end()
         self._wait_for_the_front()
+        from proctui.awareness.sweeping import sweep_if_due
+
+        sweep_if_due()
 
     def _wait_for_the_front(self) -> None:
         """Not before it has room for everything: what we keep is lost with us."""

@@ -41,7 +41,7 @@ def own_look() -> Iterator[Callable[[], View]]:
     Either way this process's own living children count as spawned.  Another
     session that merely lives on the machine has no say here.
     """
-    found = registry.scan()
+    found = registry.scan(ended=False)
     sessions = [one for one in found.sessions if one.state == "live" and not one.foreign]
     inside = containing(sessions)
     if found.problems and not (inside and inside[0].owner_alive):

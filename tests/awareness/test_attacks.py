@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proctui.awareness import memory, registry
+from proctui.awareness import memory, registry, sweeping
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.opening import open_watch
 from proctui.awareness.select import resolve_session
@@ -167,7 +167,7 @@ def test_a_session_of_an_earlier_boot_is_over_at_once() -> None:
         assert resolve_session(signalling=True) is None
         with pytest.raises(RefusedError, match="earlier boot"):
             open_watch(session_id, signalling=True)
-        registry.sweep()
+        sweeping.sweep()
         with pytest.raises(NoSuchSession):
             registry.load_session(session_id)
 
@@ -195,7 +195,7 @@ def test_sweeping_takes_the_stale_and_leaves_the_living() -> None:
         gone.end()
         useful = create_session("ran", kind="run", leader=kernel.own())
         useful.end(0)
-        assert registry.sweep() == [gone.session.id]
+        assert sweeping.sweep() == [gone.session.id]
         assert {one.id for one in registry.list_sessions(ended=True)} == {kept, useful.session.id}
 
 
@@ -272,3 +272,39 @@ def test_a_baseline_of_what_runs_reads_back(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds"):
         Baseline.from_bytes(b"".join(lines.splitlines(keepends=True)[:-1]))
     Watch(source, history=0).close()
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred jobs that wrote a lot must not fill the disk for two weeks."""
+    monkeypatch.setattr(sweeping, "_KEEP_BYTES", 3_000_000)
+    ids = []
+    for number in range(4):
+        writer = create_session(f"job {number}", kind="run", leader=kernel.own())
+        (at(writer.session.id) / "output.log").write_bytes(b"x" * 1_000_000)
+        ids.append(writer.session.id)
+        writer.end(0)
+    assert set(sweeping.sweep()) == set(ids[:-2])
+    assert {one.id for one in registry.list_sessions(ended=True)} == set(ids[-2:])
+
+
+def test_sweeping_is_done_once_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = create_session("watched", kind="watch", leader=kernel.own())
+    stamp = tmp_path / "state" / "proctui" / ".swept"
+    before = stamp.stat().st_mtime
+    gone.end()
+    assert sweeping.sweep_if_due() == []
+    os.utime(stamp, (before - 3700, before - 3700))
+    assert sweeping.sweep_if_due() == [gone.session.id]
+    assert stamp.stat().st_mtime >= before
+
+
+def test_what_is_over_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look asks for the sessions; a hundred that ended must not cost it a thing."""
+    for number in range(3):
+        create_session(f"job {number}", kind="run", leader=kernel.own()).end(0)
+    assert len(registry.scan().sessions) == 3
+    parsed: list[object] = []
+    parse = registry.from_document
+    monkeypatch.setattr(registry, "from_document", lambda *a: parsed.append(a) or parse(*a))
+    assert len(registry.scan().sessions) == 3 and parsed == []
+    assert registry.scan(ended=False).sessions == () and parsed == []
