@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from proctui import paths
 from proctui.errors import BadArgument
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Alerts", "Config", "Dashboard", "Protect", "Run", "default_text", "load"]
 
@@ -98,23 +100,26 @@ def load(path: Path | None = None) -> Config:
     So is one behind the closed door of another user, whose HOME we were left
     with (sudo, setpriv): it was never ours.  Raises :class:`BadArgument` with ``FILE:LINE`` for anything it does not know.
     """
-    path = path or paths.config_file()
+    place = paths.config_place() if path is None else str(path)
     try:
-        text = path.read_text("utf-8")
+        with open(place, encoding="utf-8") as file:
+            text = file.read()
     except FileNotFoundError:
         return Config()
     except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, PermissionError) and _is_anothers(path):
+        if isinstance(error, PermissionError) and _is_anothers(place):
             return Config()
         words = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadArgument(f"{path} can't be read: {words}", "mend or remove the file") from error
-    return parse(text, str(path))
+        raise BadArgument(f"{place} can't be read: {words}", "mend or remove the file") from error
+    return parse(text, place)
 
 
-def _is_anothers(path: Path) -> bool:
+def _is_anothers(place: str) -> bool:
     """Whether the directory at which we are stopped belongs to somebody else."""
+    from pathlib import Path
+
     owner = os.geteuid()
-    for folder in reversed(path.parents):
+    for folder in reversed(Path(place).parents):
         try:
             owner = folder.stat().st_uid
         except PermissionError:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proctui.ident import Identity
 from proctui.text import sanitize
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "MARKER_VARIABLE",
@@ -88,8 +90,8 @@ class Session(NamedTuple):
     ``state`` is ``live``, ``orphaned`` (the leader ended, spawned processes
     live) or ``ended``, worked out by the registry against the kernel, not
     believed from the file.  ``foreign`` says that it belongs to another pid
-    namespace and can only be looked at.  ``directory`` is where its files
-    stand, ``None`` for a session that was never registered.
+    namespace and can only be looked at.  ``place`` is where its files stand,
+    ``None`` for a session that was never registered.
     """
 
     id: str
@@ -116,9 +118,17 @@ class Session(NamedTuple):
     exit_status: int | None = None
     ended: Moment | None = None
     extra: Mapping[str, Any] = _NOTHING
-    directory: Path | None = None
+    place: str | None = None
     foreign: bool = False
     owner_alive: bool = False
+
+    @property
+    def directory(self) -> Path | None:
+        """:attr:`place` for whoever walks on from there."""
+        # Not above: with what it takes along, urllib among it, a megabyte in every runner.
+        from pathlib import Path
+
+        return None if self.place is None else Path(self.place)
 
     @property
     def socket(self) -> Path | None:
@@ -128,10 +138,10 @@ class Session(NamedTuple):
     @property
     def capture(self) -> Path | None:
         """The job's captured output, where ``run`` made one (``extra["capture"]`` names it)."""
-        name = self.extra.get("capture")
-        if self.directory is None or not isinstance(name, str) or "/" in name or not name:
+        name, directory = self.extra.get("capture"), self.directory
+        if directory is None or not isinstance(name, str) or "/" in name or not name:
             return None
-        return self.directory / name
+        return directory / name
 
 
 def identity_to_list(identity: Identity) -> list[str | int | None]:
@@ -211,7 +221,7 @@ def _moment(raw: object) -> Moment:
     return Moment(float(values[0]), float(values[1]))
 
 
-def from_document(document: object, directory: Path | None = None) -> Session:
+def from_document(document: object, directory: Path | str | None = None) -> Session:
     """Read a ``session.json``; :class:`ValueError` says what is wrong with it."""
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ValueError("no session file of a schema this proctui knows")
@@ -269,7 +279,7 @@ def from_document(document: object, directory: Path | None = None) -> Session:
         exit_status=_pick(document, "exit_status", int, none),
         ended=None if ended is None else _moment(ended),
         extra=_pick(document, "extra", dict),
-        directory=directory,
+        place=None if directory is None else str(directory),
     )
 
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proctui import paths
@@ -101,7 +100,7 @@ def create_session(
         owner_alive=True,
     )
     reasons = []
-    for state in paths.state_candidates():
+    for state in paths.state_places():
         try:
             opened = _prepare(state, session, lock=lock, sync=not hurried)
             writer = SessionWriter(opened, lock=lock, hurried=hurried)
@@ -125,11 +124,11 @@ def _sweep() -> None:
 
 
 def _prepare(
-    state: Path, session: Session, *, lock: bool, sync: bool = True
+    state: str, session: Session, *, lock: bool, sync: bool = True
 ) -> tuple[Session, int, int]:
     """Make the directory complete under a hidden name, then give it its own."""
     # A symbolic link *above* the state directory (a moved home) is the user's own business.
-    state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.makedirs(os.path.dirname(state), mode=0o700, exist_ok=True)
     files.create_directory(state)
     with files.open_directory(state) as state_fd:
         files.create_directory("sessions", parent=state_fd)
@@ -143,7 +142,7 @@ def _prepare(
                     dir_fd=registry,
                 )
                 try:
-                    session = session._replace(directory=state / "sessions" / session.id)
+                    session = session._replace(place=f"{state}/sessions/{session.id}")
                     files.write_atomic(directory, "spawned.jsonl", b"", sync=sync)
                     reserve.prepare(directory)
                     handle = files.open_locked_replacement(
@@ -360,14 +359,15 @@ class SessionWriter:
         """End a session that leaves nothing worth keeping: its directory goes."""
         if not self.owned:
             return
-        directory = self._session.directory
+        place = self._session.place
         self.end()
-        if directory is not None:
+        if place is not None:
+            root, name = os.path.split(place)
             with (
                 contextlib.suppress(OSError, files.FileProblem),
-                files.open_directory(directory.parent) as registry,
+                files.open_directory(root) as registry,
             ):
-                _remove(registry, directory.name)
+                _remove(registry, name)
 
     def _part(self, name: str) -> Published:
         if name not in self._published:

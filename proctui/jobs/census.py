@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from array import array
-from pathlib import Path
 
 from proctui.awareness.baseline import Baseline, Member, member_line, span_line
 from proctui.awareness.entry import boottime
@@ -70,7 +69,7 @@ class Census:
             return _take_portably()
         while not self.step():
             pass
-        unreadable = sum(Path(f"/proc/{pid}").exists() for pid in self._missed)
+        unreadable = sum(os.path.exists(f"/proc/{pid}") for pid in self._missed)
         span = BaselineSpan(self.began, boottime(), self._size, unreadable == 0, unreadable)
         return span, span_line(span) + self._lines
 

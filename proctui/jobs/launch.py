@@ -16,8 +16,7 @@ import select
 import signal
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proctui import config
 from proctui.awareness.session import Caps, Session
@@ -31,6 +30,9 @@ from proctui.jobs.program import inherited_environment
 from proctui.jobs.titles import rename
 from proctui.jobs.wire import Channel, Page
 from proctui.machine import identity
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Job", "attach", "launch"]
 
@@ -48,9 +50,9 @@ class Job:
     ``NAME.00001.log`` and so on.
     """
 
-    def __init__(self, session_id: str, directory: Path, streams: Sequence[str]) -> None:
+    def __init__(self, session_id: str, place: str, streams: Sequence[str]) -> None:
         self.session_id = session_id
-        self.directory = directory
+        self.place = place
         self.streams = tuple(streams)
         self.master = -1
         self.targets: tuple[int, ...] = ()
@@ -62,6 +64,13 @@ class Job:
         self.blocked: set[Any] | None = None
         self._stamp: tuple[int, int] | None = None
         self._status: dict[str, Any] = {}
+
+    @property
+    def directory(self) -> Path:
+        """The session's directory, :attr:`place`, for whoever walks on from there."""
+        from pathlib import Path
+
+        return Path(self.place)
 
     @property
     def capture(self) -> dict[str, Path]:
@@ -76,7 +85,7 @@ class Job:
     def status(self) -> dict[str, Any]:
         """The runner's latest word (``status.json``), read again only when it changed."""
         try:
-            info = os.stat(self.directory / status.NAME)
+            info = os.stat(f"{self.place}/{status.NAME}")
         except OSError:
             return self._status
         stamp = (info.st_ino, info.st_mtime_ns)
@@ -85,7 +94,7 @@ class Job:
 
             with (
                 contextlib.suppress(OSError, files.FileProblem),
-                files.open_directory(self.directory) as directory,
+                files.open_directory(self.place) as directory,
             ):
                 found = status.read(directory)
                 if found is not None:
@@ -158,11 +167,11 @@ class Job:
 
 def attach(session: Session) -> Job:
     """Take up a session whose job was started by another front."""
-    if session.directory is None:
+    if session.place is None:
         raise NoSuchSession(f"session {session.id} has no directory")
     streams = session.extra.get("streams")
     known = streams if isinstance(streams, list) else []
-    return Job(session.id, session.directory, [name for name in known if isinstance(name, str)])
+    return Job(session.id, session.place, [name for name in known if isinstance(name, str)])
 
 
 def launch(argv: Sequence[str], options: Options | None = None) -> Job:
@@ -272,8 +281,8 @@ def _label(argv: list[str]) -> str:
 def _become_front(means: Arrangement, near: Channel) -> Job:
     means.channel.close()
     laid, session = means.plumbing, means.writer.session
-    assert session.directory is not None
-    job = Job(session.id, session.directory, [stream.name for stream in laid.streams])
+    assert session.place is not None
+    job = Job(session.id, session.place, [stream.name for stream in laid.streams])
     job.channel, job.page, job.targets, job.means = near, means.page, laid.targets, means
     laid.close_job_ends()
     if means.options.dashboard or not means.options.front:
@@ -306,5 +315,5 @@ def _await_start(near: Channel, job: Job) -> None:
         if near.closed and not started:
             raise ProctuiError(
                 "the job was not started: its runner ended",
-                f"look for runner.log in {job.directory}",
+                f"look for runner.log in {job.place}",
             )

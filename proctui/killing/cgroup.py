@@ -50,7 +50,7 @@ def kill_all(view: View, targets: Mapping[int, Identity]) -> set[int]:
                 return set()
             if view.role(pid) is not Role.SPAWNED:
                 return set()
-        descriptor = os.open(path / "cgroup.kill", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(f"{path}/cgroup.kill", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.write(descriptor, b"1")
         finally:

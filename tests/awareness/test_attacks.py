@@ -200,7 +200,7 @@ def test_sweeping_takes_the_stale_and_leaves_the_living() -> None:
 
 
 def test_a_state_directory_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proctui.paths.state_candidates", lambda: [Path("/proc/nowhere")])
+    monkeypatch.setattr("proctui.paths.state_places", lambda: ["/proc/nowhere"])
     with pytest.raises(AccessDenied, match="no directory for sessions"):
         create_session("job")
 

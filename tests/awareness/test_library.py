@@ -135,7 +135,7 @@ def test_what_outlives_the_program_makes_its_session_orphaned() -> None:
 def test_a_registry_that_cannot_be_written_costs_the_registration_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proctui.paths.state_candidates", lambda: [Path("/proc/nowhere")])
+    monkeypatch.setattr("proctui.paths.state_places", lambda: ["/proc/nowhere"])
     with ProcessBaseline() as baseline, running(SLEEP) as child:
         assert baseline.session is None
         assert baseline.get_safe_to_kill() == {child.pid}

@@ -14,7 +14,7 @@ from tests.support import wait_for
 def test_what_comes_together_with_the_word_of_the_start_is_kept(tmp_path: Path) -> None:
     """A quick job on a full disk is in its third segment before its front has read a word."""
     near, far = Channel.pair()
-    job = Job("0" * 32, tmp_path, ["output"])
+    job = Job("0" * 32, str(tmp_path), ["output"])
     far.send("segment", [0, 0, 0], (1,))
     far.send("started", {"pid": 1})
     far.send("segment", [0, 1, 100], (1,))

@@ -227,7 +227,7 @@ def test_the_last_wall_behind_the_roles() -> None:
 def test_without_a_place_for_the_audit_line_nothing_is_signalled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proctui.paths.state_candidates", lambda: [Path("/proc/nowhere")])
+    monkeypatch.setattr("proctui.paths.state_places", lambda: ["/proc/nowhere"])
     with running(SLEEP) as target:
         scene = Scene([target.pid])
         with pytest.raises(RefusedError, match="audit"):
