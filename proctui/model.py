@@ -169,7 +169,7 @@ class Source(Protocol):
         """Look now. ``job`` are the pids whose I/O and argv are wanted too.
 
         ``fresh`` reads every process at once, long sleepers included: for
-        whoever is about to decide something on it.
+        whoever is about to decide something on it.  I/O need not be read anew then.
         """
         ...
 

@@ -18,6 +18,10 @@ from proctui.machine import identity as identities
 __all__ = ["Pin", "degraded", "pin", "same", "spare_descriptors", "wait_dead"]
 
 
+_LONGEST = 86400.0
+"""Seconds of one wait; poll(2) takes no more than 24 days."""
+
+
 def degraded() -> str | None:
     """Why signals are not sent through pidfds here, in words; ``None`` where they are."""
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
@@ -161,7 +165,8 @@ def _poll(fds: Iterable[int], timeout: float) -> set[int]:
     poller = select.poll()
     for fd in fds:
         poller.register(fd, select.POLLIN)
-    return {fd for fd, _ in poller.poll(max(0, int(timeout * 1000 + 0.999)))}
+    milliseconds = min(max(0.0, timeout), _LONGEST) * 1000
+    return {fd for fd, _ in poller.poll(int(milliseconds + 0.999))}
 
 
 def wait_dead(pins: Iterable[Pin], timeout: float) -> list[Pin]:
