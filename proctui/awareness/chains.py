@@ -45,7 +45,8 @@ class Controllers:
             return False
         self._age = 0
         found = registry.scan(ended=False)
-        self.sessions, self.problems = found.sessions, found.problems
+        self.sessions = found.sessions
+        self.problems = (*found.problems, *found.recovered)
         self._signature = self._sign()
         return True
 

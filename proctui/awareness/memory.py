@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Container
+from collections.abc import Iterable
 from typing import Any
 
 __all__ = ["Published", "locate", "publishers", "read", "read_bytes"]
@@ -145,14 +145,10 @@ def locate(pid: int, session_id: str, part: str) -> tuple[str, int] | None:
     return None
 
 
-def publishers(but: Container[tuple[int, int]] = ()) -> dict[str, list[int]]:
-    """Session id → pids that publish it and hold a lock: for when files are no help.
-
-    ``but``: device and inode of files whose holders need not be asked; a
-    dashboard has a descriptor for each process of the machine.
-    """
+def publishers(pids: Iterable[int]) -> dict[str, list[int]]:
+    """Session id → those of ``pids`` that publish it (50 µs each, and 8 for each descriptor)."""
     found: dict[str, list[int]] = {}
-    for pid in _lock_holders(but):
+    for pid in pids:
         with contextlib.suppress(OSError):
             for name in os.listdir(f"/proc/{pid}/fd"):
                 with contextlib.suppress(OSError):
@@ -160,22 +156,3 @@ def publishers(but: Container[tuple[int, int]] = ()) -> dict[str, list[int]]:
                     if link.startswith(_LINK) and link.endswith("-session (deleted)"):
                         found.setdefault(link[len(_LINK) :].partition("-")[0], []).append(pid)
     return found
-
-
-def _lock_holders(but: Container[tuple[int, int]]) -> set[int]:
-    """Who holds a POSIX lock on a file, as every living owner does (proc_locks(5)).
-
-    Where nobody lists the locks, everybody: to ask him costs 50 µs.
-    """
-    try:
-        with open("/proc/locks", "rb") as file:
-            rows = [line.split() for line in file]
-    except OSError:
-        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}
-    holders = set()
-    for row in rows:
-        if len(row) > 5 and row[1] == b"POSIX":
-            major, minor, inode = row[5].split(b":")
-            if (os.makedev(int(major, 16), int(minor, 16)), int(inode)) not in but:
-                holders.add(int(row[4]))
-    return holders - {0}

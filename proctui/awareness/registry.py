@@ -10,11 +10,10 @@ what the owner publishes from memory).
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,8 +63,11 @@ class Problem(NamedTuple):
 
 
 class Scan(NamedTuple):
+    """``recovered``: files that are no help either, but of sessions whose owners live."""
+
     sessions: tuple[Session, ...]
     problems: tuple[Problem, ...]
+    recovered: tuple[Problem, ...] = ()
 
 
 def session_roots() -> list[Path]:
@@ -85,11 +87,12 @@ def open_root(root: Path) -> Iterator[int]:
 def scan(*, ended: bool = True) -> Scan:
     """Every session of every registry, judged now, newest first, and what can't be believed.
 
-    Without ``ended`` those that ended in order are not even parsed.
+    What a living owner knows needs no files: spoilt or gone, they are only
+    told of.  Without ``ended`` sessions that ended in order are not even parsed.
     """
     sessions: dict[str, Session] = {}
     problems: list[Problem] = []
-    usurpers = functools.cache(_usurped)
+    owners = living()
     for root in session_roots():
         try:
             with open_root(root) as descriptor:
@@ -98,8 +101,8 @@ def scan(*, ended: bool = True) -> Scan:
                     if name in sessions:
                         continue
                     try:
-                        if ended or not _ended_in_order(descriptor, name):
-                            sessions[name] = _read(root, descriptor, name, usurpers)
+                        if ended or name in owners or not _says_ended(descriptor, name):
+                            sessions[name] = _read(root, descriptor, name, owners)
                     except FileNotFoundError:
                         if _exists(descriptor, name):
                             problems.append(Problem(root / name, name, "it has no session.json"))
@@ -112,8 +115,36 @@ def scan(*, ended: bool = True) -> Scan:
             if root.parent == paths.fallback_state_dir() and not _ours(root.parent):
                 continue
             problems.append(Problem(root, None, _words(error)))
+    recovered = _recover_all(owners, sessions, problems)
     ordered = sorted(sessions.values(), key=lambda one: -one.created.wall)
-    return Scan(tuple(ordered), tuple(problems))
+    return Scan(tuple(ordered), tuple(problems), tuple(recovered))
+
+
+def _recover_all(
+    owners: Mapping[str, list[int]], sessions: dict[str, Session], problems: list[Problem]
+) -> list[Problem]:
+    """Add what living owners know to ``sessions``; the problems that are none any more."""
+    recovered = []
+    for name in owners.keys() - sessions.keys():
+        known = next((one for one in problems if one.session_id == name), None)
+        place = next(filter(None, (_place_of(pid, name) for pid in owners[name])), None)
+        if known is None and place is None:
+            continue
+        problem = known or Problem(Path(str(place)), name, "its files are gone")
+        found = recover(problem, owners[name])
+        if found is not None:
+            sessions[name] = found
+            recovered.append(problem)
+            if known is not None:
+                problems.remove(known)
+    return recovered
+
+
+def _place_of(pid: int, name: str) -> str | None:
+    """Where the session that ``pid`` publishes had its files, if that is one of our registries."""
+    told = memory.read(pid, name, "session")
+    place = told.get("place") if isinstance(told, dict) else None
+    return place if place in {str(root / name) for root in session_roots()} else None
 
 
 def _ours(path: Path) -> bool:
@@ -143,33 +174,36 @@ def list_sessions(ended: bool = False) -> list[Session]:
     return [one for one in scan(ended=ended).sessions if ended or one.state != "ended"]
 
 
-def _ended_in_order(registry: int, name: str) -> bool:
-    """Whether its file says so, and no socket of a runner speaks against it."""
-    if held(name) is not None:
-        return False
+def _says_ended(registry: int, name: str) -> bool:
     with files.open_directory(name, parent=registry) as directory:
-        raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
-        return _ENDED in raw and not _exists(directory, "runner.sock")
+        return _ENDED in files.read_private(directory, "session.json", _SESSION_LIMIT)
 
 
-def _usurped() -> dict[str, list[int]]:
-    """Sessions whose living owner holds another file than the one in the registry, and his pid.
+def living() -> dict[str, list[int]]:
+    """Session id → who may be its living owner, whatever its files say.
 
-    A job of the same user may have put another one in its place, or none.
+    An owner holds a lock: on the file that stands in the registry, or, where
+    a job of the same user has put another one in its place or removed it, on
+    one that no longer has a name; he publishes the session then.
     """
-    held_here = set()
+    locks = files.locks()
+    if locks is None:
+        return memory.publishers(int(name) for name in os.listdir("/proc") if name.isdecimal())
+    found: dict[str, list[int]] = {}
     for root in session_roots():
         with contextlib.suppress(files.FileProblem, OSError), open_root(root) as descriptor:
             for name in os.listdir(descriptor):
                 with contextlib.suppress(OSError):
                     info = os.stat(f"{name}/session.json", dir_fd=descriptor, follow_symlinks=False)
-                    held_here.add((info.st_dev, info.st_ino))
-    return memory.publishers(held_here)
+                    holder = locks.pop((info.st_dev, info.st_ino), None)
+                    if holder is not None:
+                        found.setdefault(name, []).append(holder)
+    for name, pids in memory.publishers(set(locks.values())).items():
+        found.setdefault(name, []).extend(pids)
+    return found
 
 
-def _read(
-    root: Path, registry: int, name: str, usurpers: Callable[[], Mapping[str, list[int]]]
-) -> Session:
+def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]]) -> Session:
     if not _ID.fullmatch(name):
         raise ValueError("its name is no session id")
     writer = held(name)
@@ -178,7 +212,7 @@ def _read(
     with files.open_directory(name, parent=registry) as directory:
         stamp = files.stamp(directory, "session.json")
         known = _over.get(root / name)
-        if known is not None and known[0] == stamp:
+        if known is not None and known[0] == stamp and name not in owners:
             return known[1]
         raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
         session = from_document(_parse(raw), root / name)
@@ -187,11 +221,8 @@ def _read(
         if session.uid != os.geteuid():
             raise ValueError(f"it was made by uid {session.uid}")
         alive = _owner_holds(directory, session.runner)
-        # No owner, yet not ended in order: the file may be somebody else's doing.
-        doubtful = session.state != "ended" or _exists(directory, "runner.sock")
-    if not alive and doubtful and session.boot_id == kernel.boot_id():
-        problem = Problem(root / name, name, "its owner does not hold it")
-        found = recover(problem, usurpers().get(name, ()))
+    if not alive and name in owners:
+        found = recover(Problem(root / name, name, "its owner does not hold it"), owners[name])
         if found is not None:
             return found
     session = judge(_remembered(session._replace(owner_alive=alive)))
@@ -223,9 +254,10 @@ def reload(session: Session) -> Session:
         return judge(session)
     try:
         with open_root(session.directory.parent) as registry:
-            return _read(session.directory.parent, registry, session.id, _usurped)
+            return _read(session.directory.parent, registry, session.id, living())
     except (OSError, files.FileProblem, ValueError) as error:
-        found = recover(Problem(session.directory, session.id, _words(error)))
+        problem = Problem(session.directory, session.id, _words(error))
+        found = recover(problem, living().get(session.id, ()))
         return judge(session._replace(owner_alive=False)) if found is None else found
 
 
@@ -316,9 +348,6 @@ def load_session(session_id: str) -> Session:
     if fits:
         return fits[0]
     if broken:
-        recovered = recover(broken[0])
-        if recovered is not None:
-            return recovered
         raise RefusedError(
             f"session {broken[0].session_id} can't be believed: {broken[0].reason}"
             " (and no living runner holds the truth)",
@@ -327,8 +356,8 @@ def load_session(session_id: str) -> Session:
     raise NoSuchSession(f"no session {wanted}", "`proctui sessions` lists them with their ids")
 
 
-def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | None:
-    """The session behind broken files, from the memory of its living owner.
+def recover(problem: Problem, pids: Iterable[int]) -> Session | None:
+    """The session behind broken files, from the memory of its living owner, one of ``pids``.
 
     Of several that claim to be it, the one that started first: what came
     out of the job started later than its runner.
@@ -336,8 +365,6 @@ def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | No
     if problem.session_id is None or not _ID.fullmatch(problem.session_id):
         return None
     claims: list[tuple[int, Session]] = []
-    if pids is None:
-        pids = memory.publishers().get(problem.session_id, ())
     for pid in pids:
         with contextlib.suppress(ProctuiError, ValueError):
             identity = kernel.identify(pid)

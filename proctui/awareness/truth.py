@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from proctui.awareness import files, live, memory
 from proctui.awareness.baseline import Baseline, Key
 from proctui.awareness.entry import Entry
-from proctui.awareness.registry import SPAWNED_LIMIT, Problem, recover, reload
+from proctui.awareness.registry import SPAWNED_LIMIT, Problem, living, recover, reload
 from proctui.awareness.session import Session, from_document, identity_from_list
 from proctui.awareness.writer import held
 from proctui.errors import ProctuiError
@@ -91,13 +91,14 @@ def _genuine(session: Session) -> Session:
 
     What usurps a session's files came out of its job, so below a runner,
     which is a subreaper, only the owner's ancestors have to be asked; for
-    other owners, and where none lives, everybody.
+    other owners, and where none lives, whoever may be it.
     """
     if session.directory is None:
         return session
-    pids = None
     if session.owner_alive and session.runner is not None and session.kind in ("run", "demo"):
         pids = [session.runner.pid, *_above(session.runner.pid)]
+    else:
+        pids = living().get(session.id, [])
     found = recover(Problem(session.directory, session.id, ""), pids)
     return session if found is None else found
 

@@ -375,7 +375,8 @@ class SessionWriter:
         return self._published[name]
 
     def _publish_session(self) -> None:
-        self._part("session").put(to_document(self._session))
+        # The place tells of which registry it is, if nothing else of it is left there.
+        self._part("session").put({**to_document(self._session), "place": self._session.place})
 
     @contextlib.contextmanager
     def _writing(self) -> Any:

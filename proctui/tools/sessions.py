@@ -39,7 +39,7 @@ def list_sessions() -> Sessions:
         )
     ]
     result: dict[str, Any] = {"sessions": rows}
-    warnings = [f"{problem.path}: {problem.reason}" for problem in found.problems]
+    warnings = [f"{one.path}: {one.reason}" for one in (*found.problems, *found.recovered)]
     if warnings:
         result["warnings"] = warnings
     return cast(Sessions, result)

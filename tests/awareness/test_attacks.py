@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -308,3 +309,40 @@ def test_what_is_over_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "from_document", lambda *a: parsed.append(a) or parse(*a))
     assert len(registry.scan().sessions) == 3 and parsed == []
     assert registry.scan(ended=False).sessions == () and parsed == []
+
+
+@pytest.mark.parametrize(
+    "attack", ["gone", "says ended", "says ended in place", "open registry", "spoilt in place"]
+)
+def test_a_living_owner_needs_no_files(attack: str) -> None:
+    """A job may wreck what stands on the disk; nothing that its owner knows is lost by it."""
+    from proctui.tools.sessions import list_sessions
+
+    with running(SLEEP) as stray, running(SLEEP) as job, session_of(job.pid, stray.pid) as child:
+        session_id = named(child)
+        file = at(session_id, "session.json")
+        if attack == "gone":
+            shutil.rmtree(at(session_id))
+        elif attack == "says ended":
+            fake = file.with_name("fake")
+            fake.write_text(file.read_text().replace('"running"', '"ended"'))
+            fake.chmod(0o600)
+            fake.rename(file)
+        elif attack == "says ended in place":
+            text = file.read_text().replace('"running"', '"ended"')
+            with file.open("r+") as opened:
+                opened.write(text)
+                opened.truncate()
+        elif attack == "open registry":
+            registry.session_roots()[0].chmod(0o777)
+        else:
+            with file.open("r+") as opened:
+                opened.write("{")
+        (row,) = list_sessions()["sessions"]
+        assert (row["id"], row["state"]) == (session_id, "live")
+        with open_watch(signalling=True) as watch:
+            assert watch.session is not None and watch.session.id == session_id
+            view = watch.look()
+            verdict = view.verdict(stray.pid)
+            assert (verdict.role, verdict.certainty) == (Role.SPAWNED, Certainty.CERTAIN)
+            assert view.blocked is None
