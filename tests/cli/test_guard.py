@@ -227,6 +227,17 @@ def test_a_session_nobody_has(command: str) -> None:
     failure(*argv, kind="no-such-session", status=3)
 
 
+@pytest.mark.parametrize(
+    ("target", "status", "kind"),
+    [("4194304", 3, "no-such-process"), ("1", 2, "bad-argument"), ("x", 2, "bad-argument")],
+)
+def test_a_kill_always_prints_plan_and_results(target: str, status: int, kind: str) -> None:
+    found = failure("kill", target, "--yes", kind=kind, status=status)
+    assert found["plan"] == {"id": None, "targets": [], "refused": []} and found["results"] == []
+    found = failure("strays", "--end", "--session", "ffff", kind="no-such-session", status=3)
+    assert found["plan"]["targets"] == found["results"] == []
+
+
 def test_several_sessions_are_named_where_it_matters() -> None:
     with job("sleep 600") as first:
         second = subprocess.Popen(

@@ -306,6 +306,7 @@ def test_a_stray_is_reported_with_how_to_end_it(state: Path, tmp_path: Path) -> 
         done = shell(f"RUN -- sh -c {script!r}" if '"' in script else f'RUN -- sh -c "{script}"')
         assert done.returncode == 4
         assert b"1 process of it did not" in done.stderr and b"strays --end" in done.stderr
+        assert re.search(rb"\d+  sleep \d+: (orphan of the job|child of)", done.stderr)
         assert session(state)["state"] == "running"
         assert status(state)["state"] == "orphaned"
     finally:
