@@ -33,7 +33,9 @@ from proctui.machine import identity
 __all__ = ["Runner"]
 
 TICK = 1.0
-_IN_MEMORY = "the state directory lies in memory (tmpfs): at most 64 MB of output are kept"
+_IN_MEMORY = 64 << 20
+"""Bytes of output that are kept where the state directory lies in memory: no more than must be."""
+_STARVED = "the disk was full: not all output was kept"
 _BATCH = 8
 """Chunks of one stream that are moved before anybody else has his turn."""
 _SETTLE = 0.1
@@ -75,9 +77,7 @@ class Runner(Loop):
         listed = Census()
         self._own_session(None if listed.large else listed)
         if capture.in_memory(self.writer.directory_fd):
-            # Never more memory than must be; the state directory should lie on a disk.
-            self.store.bound = min(self.store.bound, 64 << 20)
-            self.status["notes"] = [_IN_MEMORY]
+            self.store.bound = min(self.store.bound, _IN_MEMORY)
         for sink in self.sinks:
             sink.begin()
         self._listen()
@@ -115,7 +115,7 @@ class Runner(Loop):
 
     def _fresh_status(self, pid: int) -> dict[str, Any]:
         names = [sink.name for sink in self.sinks]
-        return status.fresh(self.writer.session.id, pid, names, self.status.get("notes", []))
+        return status.fresh(self.writer.session.id, pid, names)
 
     def _own_session(self, census: Census | None) -> None:
         self.writer.take_over(
@@ -322,6 +322,7 @@ class Runner(Loop):
             self.status["cleaning"] = True
             self._end_strays()
         self.status["state"] = "orphaned" if self.status["strays"] else "ended"
+        self._tell_losses()
         self._write_status()
         self._tell_end()
         self.writer.update(exit_status=self.status["exit_status"])
@@ -341,16 +342,25 @@ class Runner(Loop):
         self.after("tick", TICK, self._tick)
         self.writer.settle()
         self.members.look_if_changed()
-        if self.means.log is not None and self.means.log.trouble:
-            self._note(self.means.log.trouble)
-        if self.store.starved:
-            self._note("the disk was full: not all output was kept")
-
-    def _note(self, text: str) -> None:
-        notes = self.status.setdefault("notes", [])
-        if text not in notes:
-            notes.append(text)
+        if self._tell_losses():
             self._write_status()
+
+    def _tell_losses(self) -> bool:
+        """Add what of the output is not kept to the status; whether that is news."""
+        known = self.status.setdefault("notes", [])
+        losses = []
+        if self.means.log is not None and self.means.log.trouble:
+            losses.append(self.means.log.trouble)
+        if self.store.starved:
+            losses.append(_STARVED)
+        elif any(self.page.words[Page.CUT + sink.index] for sink in self.sinks):
+            losses.append(
+                "the beginning of the output is not kept with the session, only its last"
+                f" {self.store.bound >> 20} MB (capture_mb in the configuration; --log keeps all)"
+            )
+        news = [text for text in losses if text not in known]
+        known += news
+        return bool(news)
 
     def _write_status(self) -> None:
         words = self.page.words

@@ -246,6 +246,8 @@ def test_the_capture_is_bounded_and_the_cut_is_told(state: Path, tmp_path: Path)
     kept = sum(path.stat().st_size for path in directory(state).glob("stdout*.log"))
     assert 64 << 20 <= kept <= 96 << 20
     assert status(state)["cut"][0] == 120_000_000 - kept
+    assert b"the beginning of the output is not kept with the session" in done.stderr
+    assert b"64 MB" in done.stderr and done.stderr.count(b"\n") == 1
 
 
 def test_files_are_private_and_the_end_is_certified(state: Path) -> None:
