@@ -50,6 +50,8 @@ _ENDED = b'"state": "ended"'
 """Stands in the file of a session that ended in order; within a string its quotes are escaped."""
 _SESSION_LIMIT = 1 << 20
 SPAWNED_LIMIT = 64 << 20
+_said_ended: dict[str, object] = {}
+"""What the files were like that said so."""
 _over: dict[Path, tuple[object, Session]] = {}
 """Sessions that are over, by directory, with what their files were like: that is final."""
 
@@ -176,7 +178,12 @@ def list_sessions(ended: bool = False) -> list[Session]:
 
 def _says_ended(registry: int, name: str) -> bool:
     with files.open_directory(name, parent=registry) as directory:
-        return _ENDED in files.read_private(directory, "session.json", _SESSION_LIMIT)
+        stamp = files.stamp(directory, "session.json")
+        if _said_ended.get(name) != stamp:
+            if _ENDED not in files.read_private(directory, "session.json", _SESSION_LIMIT):
+                return False
+            _said_ended[name] = stamp
+        return True
 
 
 def living() -> dict[str, list[int]]:
