@@ -88,6 +88,17 @@ class Store:
         except OSError:
             return None
 
+    def loss(self) -> str | None:
+        """What of the output is not kept, in words."""
+        if self.starved:
+            return "the disk was full: not all output was kept"
+        if any(self.page.words[Page.CUT : Page.CUT + 2]):
+            return (
+                "the beginning of the output is not kept with the session, only its last"
+                f" {self.bound >> 20} MB (capture_mb in the configuration; --log keeps all)"
+            )
+        return None
+
     def shrink(self, everything: bool = False) -> bool:
         """Drop the oldest segments that the bound doesn't need; whether anything was freed."""
         freed = False

@@ -35,7 +35,6 @@ __all__ = ["Runner"]
 TICK = 1.0
 _IN_MEMORY = 64 << 20
 """Bytes of output that are kept where the state directory lies in memory: no more than must be."""
-_STARVED = "the disk was full: not all output was kept"
 _BATCH = 8
 """Chunks of one stream that are moved before anybody else has his turn."""
 _SETTLE = 0.1
@@ -348,17 +347,9 @@ class Runner(Loop):
     def _tell_losses(self) -> bool:
         """Add what of the output is not kept to the status; whether that is news."""
         known = self.status.setdefault("notes", [])
-        losses = []
-        if self.means.log is not None and self.means.log.trouble:
-            losses.append(self.means.log.trouble)
-        if self.store.starved:
-            losses.append(_STARVED)
-        elif any(self.page.words[Page.CUT + sink.index] for sink in self.sinks):
-            losses.append(
-                "the beginning of the output is not kept with the session, only its last"
-                f" {self.store.bound >> 20} MB (capture_mb in the configuration; --log keeps all)"
-            )
-        news = [text for text in losses if text not in known]
+        log = self.means.log
+        losses = (None if log is None else log.trouble, self.store.loss())
+        news = [text for text in losses if text is not None and text not in known]
         known += news
         return bool(news)
 
@@ -395,17 +386,8 @@ class Runner(Loop):
             cgroup.remove(self.writer.session.cgroup)
         self.writer.end(self.status.get("exit_status"))
         self._tell_end()
-        self._wait_for_the_front()
+        # What the front has no room for yet would be lost with us.
+        self.means.channel.drain()
         from proctui.awareness.sweeping import sweep_if_due
 
         sweep_if_due()
-
-    def _wait_for_the_front(self) -> None:
-        """Not before it has room for everything: what we keep is lost with us."""
-        channel = self.means.channel
-        poller = select.poll()
-        if not channel.closed:
-            poller.register(channel.fileno(), select.POLLOUT)
-        while channel.waiting:
-            poller.poll()
-            channel.flush()

@@ -14,6 +14,7 @@ import collections
 import json
 import mmap
 import os
+import select
 import socket
 from typing import Any, Final
 
@@ -142,6 +143,15 @@ class Channel:
             self._flushing = False
         if self.closed:
             self._pending.clear()
+
+    def drain(self) -> None:
+        """Wait until the other side has taken what is kept, or is gone."""
+        poller = select.poll()
+        if not self.closed:
+            poller.register(self._end, select.POLLOUT)
+        while self.waiting:
+            poller.poll()
+            self.flush()
 
     def receive(self) -> list[tuple[str, Any, list[int]]]:
         """All messages that have arrived; :attr:`closed` is set when the other side is gone."""
