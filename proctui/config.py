@@ -7,22 +7,23 @@ something unprotected.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import stat
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from proctui import paths
 from proctui.errors import BadArgument
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["Alerts", "Config", "Dashboard", "Protect", "Run", "default_text", "load"]
 
 
-@dataclass(frozen=True, slots=True)
-class Protect:
+class Protect(NamedTuple):
     """What is never signalled, beside what proctui protects by itself."""
 
     names: tuple[str, ...] = ()
@@ -33,8 +34,7 @@ class Protect:
     """Pids, turned into identities when proctui starts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dashboard:
+class Dashboard(NamedTuple):
     interval: float = 1.0
     """Seconds between two looks (0.1 to 60)."""
     theme: str = "proctui-dark"
@@ -49,16 +49,14 @@ class Dashboard:
     """Whether the mouse is used at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     strays: str = "report"
     """What becomes of strays when the command ends: report or end."""
     capture_mb: int = 256
     """Megabytes of output kept per session (64 or more)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alerts:
+class Alerts(NamedTuple):
     cpu: float = 0.0
     """Percent of a core of the whole job that raises an alert; 0 is off."""
     memory_mb_per_minute: float = 0.0
@@ -73,13 +71,15 @@ class Alerts:
     """Send alerts as desktop notifications (OSC 9), where the terminal knows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    protect: Protect = field(default_factory=Protect)
-    dashboard: Dashboard = field(default_factory=Dashboard)
-    run: Run = field(default_factory=Run)
-    alerts: Alerts = field(default_factory=Alerts)
-    keys: dict[str, str] = field(default_factory=dict)
+_NO_KEYS: Mapping[str, str] = MappingProxyType({})
+
+
+class Config(NamedTuple):
+    protect: Protect = Protect()
+    dashboard: Dashboard = Dashboard()
+    run: Run = Run()
+    alerts: Alerts = Alerts()
+    keys: Mapping[str, str] = _NO_KEYS
     """Binding id → keys, separated by commas (``proctui help keys`` lists the ids)."""
 
 
@@ -106,25 +106,28 @@ def load(path: Path | None = None) -> Config:
     with (sudo, setpriv): it was never ours.  Raises :class:`BadArgument`,
     with ``FILE:LINE`` for anything it does not know.
     """
-    path = path or paths.config_file()
+    place = paths.config_place() if path is None else str(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would never answer
-            raise BadArgument(f"{path} is no regular file", "mend or remove it")
-        text = path.read_text("utf-8-sig")
+        if not stat.S_ISREG(os.stat(place).st_mode):  # a FIFO would never answer
+            raise BadArgument(f"{place} is no regular file", "mend or remove it")
+        with open(place, encoding="utf-8-sig") as file:
+            text = file.read()
     except FileNotFoundError:
         return Config()
     except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, PermissionError) and _is_anothers(path):
+        if isinstance(error, PermissionError) and _is_anothers(place):
             return Config()
         words = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadArgument(f"{path} can't be read: {words}", "mend or remove the file") from error
-    return parse(text, str(path))
+        raise BadArgument(f"{place} can't be read: {words}", "mend or remove the file") from error
+    return parse(text, place)
 
 
-def _is_anothers(path: Path) -> bool:
+def _is_anothers(place: str) -> bool:
     """Whether the directory at which we are stopped belongs to somebody else."""
+    from pathlib import Path
+
     owner = os.geteuid()
-    for folder in reversed(path.parents):
+    for folder in reversed(Path(place).parents):
         try:
             owner = folder.stat().st_uid
         except PermissionError:
@@ -233,14 +236,12 @@ def default_text() -> str:
     """A commented file with every key at its default, for ``proctui config init``."""
     docs = _attribute_docs()
     lines = ["# proctui's configuration. Every key is at its default; uncomment to change it.", ""]
-    for section in dataclasses.fields(Config):
-        lines.append(f"[{section.name}]")
-        if section.name == "keys":
+    for section, schema in get_type_hints(Config).items():
+        lines.append(f"[{section}]")
+        if section == "keys":
             lines += [f"# {docs['Config', 'keys']}", '# "process.kill" = "f9,K"', ""]
             continue
-        schema = get_type_hints(Config)[section.name]
-        for entry in dataclasses.fields(schema):
-            value = entry.default
+        for name, value in schema._field_defaults.items():
             shown = (
                 str(value).lower()
                 if isinstance(value, bool)
@@ -250,7 +251,7 @@ def default_text() -> str:
                 if isinstance(value, str)
                 else value
             )
-            lines += [f"# {docs[schema.__name__, entry.name]}", f"# {entry.name} = {shown}"]
+            lines += [f"# {docs[schema.__name__, name]}", f"# {name} = {shown}"]
         lines.append("")
     return "\n".join(lines)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from proctui.ident import Identity
+from proctui.role import Certainty, Role, Verdict
 
 __all__ = [
     "Certainty",
@@ -30,35 +30,6 @@ __all__ = [
     "System",
     "Verdict",
 ]
-
-
-class Role(StrEnum):
-    """Whose a process is; decided in this order."""
-
-    SELF = "self"
-    ANCESTOR = "ancestor"
-    PROTECTED = "protected"
-    BASELINE = "baseline"
-    SPAWNED = "spawned"
-    UNKNOWN = "unknown"
-
-
-class Certainty(StrEnum):
-    CERTAIN = "certain"
-    LIKELY = "likely"
-
-
-class Verdict(NamedTuple):
-    """A role with its reasons, in words a person reads.
-
-    ``certainty`` is ``LIKELY`` only for ``SPAWNED``.  ``unchecked`` names what
-    could not be looked at ("environ: permission denied").
-    """
-
-    role: Role
-    certainty: Certainty
-    evidence: tuple[str, ...] = ()
-    unchecked: tuple[str, ...] = ()
 
 
 class Proc(NamedTuple):
@@ -198,7 +169,7 @@ class Source(Protocol):
         """Look now. ``job`` are the pids whose I/O and argv are wanted too.
 
         ``fresh`` reads every process at once, long sleepers included: for
-        whoever is about to decide something on it.
+        whoever is about to decide something on it.  I/O need not be read anew then.
         """
         ...
 

@@ -11,15 +11,18 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from proctui.awareness.entry import boottime
 from proctui.awareness.session import BaselineSpan, identity_from_list, identity_to_list
+from proctui.ident import Identity
 from proctui.machine.stat import CLOCK_TICKS
-from proctui.model import Identity, Proc, Snapshot, Source
 from proctui.text import sanitize
 
-__all__ = ["Baseline", "Member", "started_at"]
+if TYPE_CHECKING:
+    from proctui.model import Proc, Snapshot, Source
+
+__all__ = ["Baseline", "Member", "member_line", "span_line", "started_at"]
 
 Key = tuple[str, int, str, int | None]
 
@@ -126,17 +129,17 @@ class Baseline:
         self.span = self.span._replace(size=len(self._members))
         return True
 
-    def to_rows(self) -> list[list[Any]]:
-        """What ``baseline.jsonl`` holds: the span, who was born in it, then ``[identity, name]`` rows."""
-        head: list[list[Any]] = [["span", *self.span]]
-        head += [["during", *identity_to_list(one)] for one in self._during.values()]
-        return head + [[identity_to_list(one.identity), one.name] for one in self._members.values()]
+    def to_bytes(self) -> bytes:
+        """What ``baseline.jsonl`` holds: the span, who was born in it, then everybody, a line each."""
+        during = [_line(["during", *identity_to_list(one)]) for one in self._during.values()]
+        return b"".join([span_line(self.span), *during, *map(member_line, self._members.values())])
 
     @classmethod
-    def from_rows(cls, rows: object) -> Baseline:
-        """The reverse of :meth:`to_rows`; :class:`ValueError` if it is not whole."""
-        if not isinstance(rows, list) or not rows:
-            raise ValueError("the baseline is empty")
+    def from_bytes(cls, raw: bytes) -> Baseline:
+        """The reverse of :meth:`to_bytes`; :class:`ValueError` if it is not whole."""
+        if not raw.endswith(b"\n"):
+            raise ValueError("the baseline is cut off")
+        rows = [json.loads(one) for one in raw.splitlines()]
         head = rows[0]
         if (
             not isinstance(head, list)
@@ -160,12 +163,19 @@ class Baseline:
             raise ValueError(f"the baseline holds {len(members)} of {head[3]} processes")
         return cls(members, BaselineSpan(*head[1:]), during)
 
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> Baseline:
-        """Parse ``baseline.jsonl``; :class:`ValueError` if it is not whole."""
-        if not raw.endswith(b"\n"):
-            raise ValueError("the baseline is cut off")
-        return cls.from_rows([json.loads(line) for line in raw.splitlines()])
+
+def _line(row: object) -> bytes:
+    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+
+
+def span_line(span: BaselineSpan) -> bytes:
+    """The first line of a baseline."""
+    return _line(["span", *span])
+
+
+def member_line(member: Member) -> bytes:
+    """The line of one process."""
+    return _line(member)
 
 
 def _listed() -> frozenset[int] | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from proctui.awareness.session import identity_from_list, identity_to_list
 from proctui.errors import RefusedError
-from proctui.model import Identity
+from proctui.ident import Identity
 
 __all__ = ["VARIABLE", "environment", "requester"]
 

@@ -10,36 +10,38 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from pathlib import Path
 
 __all__ = ["create", "directory_of", "join", "members", "mount", "remove"]
 
 _NAME = re.compile(r"proctui-[0-9a-f]{32}")
 
 
-def mount(root: str = "/proc") -> Path | None:
+def mount(root: str = "/proc") -> str | None:
     """Where cgroup v2 is mounted (proc_pid_mountinfo(5)), ``None`` where it isn't."""
     try:
-        text = Path(f"{root}/self/mountinfo").read_text("utf-8", "surrogateescape")
+        with open(f"{root}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
     except OSError:
         return None
-    for line in text.splitlines():
+    for line in lines:
         left, _, right = line.partition(" - ")
         if right.split(" ", 1)[0] == "cgroup2":
             place = left.split()[4]
-            return Path(place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+            return place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
     return None
 
 
 def own_path(root: str = "/proc") -> str | None:
     """Our own version 2 group, as ``/proc/self/cgroup`` names it (the line of hierarchy 0)."""
     try:
-        for line in Path(f"{root}/self/cgroup").read_text("utf-8").splitlines():
-            number, _, rest = line.partition(":")
-            if number == "0":
-                return rest.partition(":")[2]
+        with open(f"{root}/self/cgroup", encoding="utf-8") as file:
+            lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError):
         return None
+    for line in lines:
+        number, _, rest = line.partition(":")
+        if number == "0":
+            return rest.partition(":")[2]
     return None
 
 
@@ -53,30 +55,30 @@ def create(session_id: str) -> str | None:
     if base is None or inside is None or ".." in inside.split("/"):
         return None
     name = f"{inside.rstrip('/')}/proctui-{session_id}"
-    path = base / name.lstrip("/")
+    path = f"{base}{name}"
     try:
-        path.mkdir(0o755)
+        os.mkdir(path, 0o755)
     except OSError:
         return None
-    if (path / "cgroup.type").exists() and not os.access(path / "cgroup.procs", os.W_OK):
+    if os.path.exists(f"{path}/cgroup.type") and not os.access(f"{path}/cgroup.procs", os.W_OK):
         remove(name)
         return None
     return name
 
 
-def directory_of(name: str | None, session_id: str) -> Path | None:
+def directory_of(name: str | None, session_id: str) -> str | None:
     """The directory of a session's group; only a name that bears the session's id counts.
 
     The name may come from a file, and a file must not be able to declare a
     group of others to be the job's.
     """
-    base = mount()
-    if not name or base is None or not name.startswith("/") or ".." in name.split("/"):
+    if not name or not name.startswith("/") or ".." in name.split("/"):
         return None
     last = name.rstrip("/").rpartition("/")[2]
     if last != f"proctui-{session_id}" or not _NAME.fullmatch(last):
         return None
-    return base / name.lstrip("/")
+    base = mount()
+    return None if base is None else f"{base}{name}"
 
 
 def join(name: str, session_id: str, pid: int = 0) -> bool:
@@ -85,7 +87,7 @@ def join(name: str, session_id: str, pid: int = 0) -> bool:
     if path is None:
         return False
     try:
-        descriptor = os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -107,8 +109,10 @@ def members(name: str | None, session_id: str) -> frozenset[int]:
     while stack:
         at = stack.pop()
         with contextlib.suppress(OSError, ValueError):
-            found.update(int(line) for line in (at / "cgroup.procs").read_text().split())
-            stack += [entry for entry in at.iterdir() if entry.is_dir() and not entry.is_symlink()]
+            with open(f"{at}/cgroup.procs", "rb") as file:
+                found.update(map(int, file.read().split()))
+            with os.scandir(at) as entries:
+                stack += [one.path for one in entries if one.is_dir(follow_symlinks=False)]
     found.discard(0)
     return frozenset(found)
 
@@ -118,13 +122,13 @@ def remove(name: str) -> bool:
     base = mount()
     if base is None or not _NAME.fullmatch(name.rstrip("/").rpartition("/")[2]):
         return False
-    if ".." in name.split("/"):
+    if not name.startswith("/") or ".." in name.split("/"):
         return False
-    path = base / name.lstrip("/")
+    path = f"{base}{name}"
     with contextlib.suppress(OSError):
         for folder, folders, _ in os.walk(path, topdown=False):
             for child in folders:
-                (Path(folder) / child).rmdir()
-        path.rmdir()
+                os.rmdir(f"{folder}/{child}")
+        os.rmdir(path)
         return True
-    return not path.exists()
+    return not os.path.exists(path)

@@ -44,8 +44,9 @@ class Controllers:
         if not force and signature == self._signature and self._age < 60:
             return False
         self._age = 0
-        found = registry.scan()
-        self.sessions, self.problems = found.sessions, found.problems
+        found = registry.scan(ended=False)
+        self.sessions = found.sessions
+        self.problems = (*found.problems, *found.recovered)
         self._signature = self._sign()
         return True
 

@@ -6,7 +6,8 @@ import time
 from typing import Any, NamedTuple
 
 from proctui.awareness.session import Moment, identity_to_list
-from proctui.model import Certainty, Identity
+from proctui.ident import Identity
+from proctui.role import Certainty
 
 __all__ = ["Entry", "boottime", "now"]
 

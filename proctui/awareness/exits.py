@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterable
 
 from proctui.errors import ProctuiError
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
-from proctui.model import Identity
 
 __all__ = ["Exits", "exit_status"]
 

@@ -15,7 +15,10 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "FileProblem",
@@ -23,14 +26,20 @@ __all__ = [
     "check_private",
     "create_directory",
     "lock_holder",
+    "locks",
     "open_directory",
     "open_locked_replacement",
     "read_private",
+    "stamp",
     "write_atomic",
 ]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+_LOCK_START = int.from_bytes(b"proc")
+"""The byte of a file that its owner locks: who lists all locks tells ours from others by it."""
 
 
 class FileProblem(Exception):
@@ -100,6 +109,15 @@ def read_private(directory: int, name: str, limit: int) -> bytes:
         os.close(descriptor)
 
 
+def stamp(directory: int, name: str) -> tuple[int, ...]:
+    """Moves with every change of the file: of its content, its name's owner, its mode."""
+    info = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return (
+        info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_mode,
+        info.st_uid, info.st_nlink,
+    )  # fmt: skip
+
+
 def read_all(descriptor: int, limit: int) -> bytes:
     """At most ``limit`` bytes from the file's beginning, whatever its offset."""
     chunks: list[bytes] = []
@@ -141,7 +159,7 @@ def open_locked_replacement(
         if sync:
             os.fsync(descriptor)
         if lock:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCK_START)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         os.close(descriptor)
@@ -175,8 +193,27 @@ def append(directory: int, name: str, data: bytes) -> None:
         os.close(descriptor)
 
 
+def locks() -> dict[tuple[int, int], int] | None:
+    """Who holds the lock of an owner on which file, by device and inode (proc_locks(5)).
+
+    ``None`` where nobody lists locks.
+    """
+    try:
+        with open("/proc/locks", "rb") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return None
+    found = {}
+    ours = str(_LOCK_START).encode()
+    for row in rows:
+        if len(row) > 6 and row[1] == b"POSIX" and row[6] == ours and int(row[4]) > 0:
+            major, minor, inode = row[5].split(b":")
+            found[os.makedev(int(major, 16), int(minor, 16)), int(inode)] = int(row[4])
+    return found
+
+
 def lock_holder(descriptor: int) -> int | None:
-    """The pid that holds a POSIX lock on the file, ``None`` for nobody (F_GETLK, fcntl(2)).
+    """The pid that holds an owner's lock on the file, ``None`` for nobody (F_GETLK, fcntl(2)).
 
     Our own lock is not seen: POSIX locks of one process never conflict.  0
     is a holder in another pid namespace.
@@ -185,7 +222,7 @@ def lock_holder(descriptor: int) -> int | None:
         layout, order = "@qqihh", ("start", "len", "pid", "type", "whence")
     else:
         layout, order = "@hhqqi4x", ("type", "whence", "start", "len", "pid")
-    asked = {"start": 0, "len": 0, "pid": 0, "type": fcntl.F_WRLCK, "whence": os.SEEK_SET}
+    asked = {"start": _LOCK_START, "len": 1, "pid": 0, "type": fcntl.F_WRLCK, "whence": os.SEEK_SET}
     packed = struct.pack(layout, *(asked[key] for key in order))
     answer = dict(
         zip(

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import weakref
-from dataclasses import replace
 from typing import Any
 
 from proctui.awareness.baseline import Baseline
@@ -99,7 +98,7 @@ class ProcessBaseline:
             record.identity.key: Entry(record.identity, record.words, record.certainty)
             for record in self._watch.classifier.lineage
         }
-        return replace(truth, claims=claims)
+        return truth._replace(claims=claims)
 
     def _private(self) -> Truth:
         own = kernel.own()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from proctui.model import Certainty, Identity
+from proctui.ident import Identity
+from proctui.role import Certainty
 
 __all__ = ["Lineage", "Record"]
 

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from proctui.awareness.session import Session
 from proctui.errors import NoSuchSession, ProctuiError, RefusedError, TimedOut
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
-from proctui.model import Identity
 
 __all__ = ["Peer", "ask", "peer"]
 

@@ -1,4 +1,4 @@
-"""The sessions on disk: made, found, judged against the kernel, swept.
+"""The sessions on disk: found and judged against the kernel.
 
 A session's directory takes its name only once it is complete, so a reader
 never meets half a session.  What the files say is never believed further
@@ -10,13 +10,10 @@ what the owner publishes from memory).
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +28,8 @@ from proctui.awareness.session import (
 )
 from proctui.awareness.writer import SessionWriter, create_session, held
 from proctui.errors import NoSuchSession, ProctuiError, RefusedError
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
-from proctui.model import Identity
 
 __all__ = [
     "Problem",
@@ -43,16 +40,20 @@ __all__ = [
     "load_session",
     "marker_ids",
     "marker_value",
+    "open_root",
     "scan",
     "session_roots",
-    "sweep",
 ]
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_ENDED = b'"state": "ended"'
+"""Stands in the file of a session that ended in order; within a string its quotes are escaped."""
 _SESSION_LIMIT = 1 << 20
 SPAWNED_LIMIT = 64 << 20
-_KEEP_SECONDS = 14 * 86400
-_KEEP_COUNT = 200
+_said_ended: dict[str, object] = {}
+"""What the files were like that said so."""
+_over: dict[Path, tuple[object, Session]] = {}
+"""Sessions that are over, by directory, with what their files were like: that is final."""
 
 
 class Problem(NamedTuple):
@@ -64,8 +65,11 @@ class Problem(NamedTuple):
 
 
 class Scan(NamedTuple):
+    """``recovered``: files that are no help either, but of sessions whose owners live."""
+
     sessions: tuple[Session, ...]
     problems: tuple[Problem, ...]
+    recovered: tuple[Problem, ...] = ()
 
 
 def session_roots() -> list[Path]:
@@ -74,7 +78,7 @@ def session_roots() -> list[Path]:
 
 
 @contextlib.contextmanager
-def _open_root(root: Path) -> Iterator[int]:
+def open_root(root: Path) -> Iterator[int]:
     with (
         files.open_directory(root.parent) as state,
         files.open_directory("sessions", parent=state) as descriptor,
@@ -82,19 +86,25 @@ def _open_root(root: Path) -> Iterator[int]:
         yield descriptor
 
 
-def scan() -> Scan:
-    """Every session of every registry, judged now, newest first, and what can't be believed."""
+def scan(*, ended: bool = True) -> Scan:
+    """Every session of every registry, judged now, newest first, and what can't be believed.
+
+    What a living owner knows needs no files: spoilt or gone, they are only
+    told of.  Without ``ended`` sessions that ended in order are not even parsed.
+    """
     sessions: dict[str, Session] = {}
     problems: list[Problem] = []
+    owners = living()
     for root in session_roots():
         try:
-            with _open_root(root) as descriptor:
+            with open_root(root) as descriptor:
                 names = [name for name in os.listdir(descriptor) if not name.startswith(".")]
                 for name in names:
                     if name in sessions:
                         continue
                     try:
-                        sessions[name] = _read(root, descriptor, name)
+                        if ended or name in owners or not _says_ended(descriptor, name):
+                            sessions[name] = _read(root, descriptor, name, owners)
                     except FileNotFoundError:
                         if _exists(descriptor, name):
                             problems.append(Problem(root / name, name, "it has no session.json"))
@@ -107,8 +117,36 @@ def scan() -> Scan:
             if root.parent == paths.fallback_state_dir() and not _ours(root.parent):
                 continue
             problems.append(Problem(root, None, _words(error)))
+    recovered = _recover_all(owners, sessions, problems)
     ordered = sorted(sessions.values(), key=lambda one: -one.created.wall)
-    return Scan(tuple(ordered), tuple(problems))
+    return Scan(tuple(ordered), tuple(problems), tuple(recovered))
+
+
+def _recover_all(
+    owners: Mapping[str, list[int]], sessions: dict[str, Session], problems: list[Problem]
+) -> list[Problem]:
+    """Add what living owners know to ``sessions``; the problems that are none any more."""
+    recovered = []
+    for name in owners.keys() - sessions.keys():
+        known = next((one for one in problems if one.session_id == name), None)
+        place = next(filter(None, (_place_of(pid, name) for pid in owners[name])), None)
+        if known is None and place is None:
+            continue
+        problem = known or Problem(Path(str(place)), name, "its files are gone")
+        found = recover(problem, owners[name])
+        if found is not None:
+            sessions[name] = found
+            recovered.append(problem)
+            if known is not None:
+                problems.remove(known)
+    return recovered
+
+
+def _place_of(pid: int, name: str) -> str | None:
+    """Where the session that ``pid`` publishes had its files, if that is one of our registries."""
+    told = memory.read(pid, name, "session")
+    place = told.get("place") if isinstance(told, dict) else None
+    return place if place in {str(root / name) for root in session_roots()} else None
 
 
 def _ours(path: Path) -> bool:
@@ -135,16 +173,54 @@ def _words(error: Exception) -> str:
 
 def list_sessions(ended: bool = False) -> list[Session]:
     """The live and orphaned sessions (with ``ended`` the others too), newest first."""
-    return [one for one in scan().sessions if ended or one.state != "ended"]
+    return [one for one in scan(ended=ended).sessions if ended or one.state != "ended"]
 
 
-def _read(root: Path, registry: int, name: str) -> Session:
+def _says_ended(registry: int, name: str) -> bool:
+    with files.open_directory(name, parent=registry) as directory:
+        stamp = files.stamp(directory, "session.json")
+        if _said_ended.get(name) != stamp:
+            if _ENDED not in files.read_private(directory, "session.json", _SESSION_LIMIT):
+                return False
+            _said_ended[name] = stamp
+        return True
+
+
+def living() -> dict[str, list[int]]:
+    """Session id → who may be its living owner, whatever its files say.
+
+    An owner holds a lock: on the file that stands in the registry, or, where
+    a job of the same user has put another one in its place or removed it, on
+    one that no longer has a name; he publishes the session then.
+    """
+    locks = files.locks()
+    if locks is None:
+        return memory.publishers(int(name) for name in os.listdir("/proc") if name.isdecimal())
+    found: dict[str, list[int]] = {}
+    for root in session_roots():
+        with contextlib.suppress(files.FileProblem, OSError), open_root(root) as descriptor:
+            for name in os.listdir(descriptor):
+                with contextlib.suppress(OSError):
+                    info = os.stat(f"{name}/session.json", dir_fd=descriptor, follow_symlinks=False)
+                    holder = locks.pop((info.st_dev, info.st_ino), None)
+                    if holder is not None:
+                        found.setdefault(name, []).append(holder)
+    for name, pids in memory.publishers(set(locks.values())).items():
+        found.setdefault(name, []).extend(pids)
+    return found
+
+
+def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]]) -> Session:
     if not _ID.fullmatch(name):
         raise ValueError("its name is no session id")
     writer = held(name)
     if writer is not None:
-        return judge(replace(writer.session, owner_alive=True))
+        return judge(writer.session._replace(owner_alive=True))
     with files.open_directory(name, parent=registry) as directory:
+        stamp = files.stamp(directory, "session.json")
+        known = _over.get(root / name)
+        if known is not None and known[0] == stamp and name not in owners:
+            return known[1]
         raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
         session = from_document(_parse(raw), root / name)
         if session.id != name:
@@ -152,16 +228,14 @@ def _read(root: Path, registry: int, name: str) -> Session:
         if session.uid != os.geteuid():
             raise ValueError(f"it was made by uid {session.uid}")
         alive = _owner_holds(directory, session.runner)
-    if not alive and session.boot_id == kernel.boot_id() and _suspicious(root / name, session):
-        found = recover(Problem(root / name, name, "its owner does not hold it"))
+    if not alive and name in owners:
+        found = recover(Problem(root / name, name, "its owner does not hold it"), owners[name])
         if found is not None:
             return found
-    return judge(_remembered(replace(session, owner_alive=alive)))
-
-
-def _suspicious(directory: Path, session: Session) -> bool:
-    """Whether the file may be somebody else's doing: no owner, yet not ended in order."""
-    return session.state != "ended" or (directory / "runner.sock").exists()
+    session = judge(_remembered(session._replace(owner_alive=alive)))
+    if session.state == "ended" and not session.owner_alive:
+        _over[root / name] = (stamp, session)
+    return session
 
 
 def _remembered(session: Session) -> Session:
@@ -175,22 +249,23 @@ def _remembered(session: Session) -> Session:
         return session
     if told.id != session.id or told.runner is None or not told.runner.same(owner):
         return session
-    return replace(told, owner_alive=True)
+    return told._replace(owner_alive=True)
 
 
 def reload(session: Session) -> Session:
     """The same session as it is now, without looking at the others."""
     writer = held(session.id)
     if writer is not None:
-        return judge(replace(writer.session, owner_alive=True))
+        return judge(writer.session._replace(owner_alive=True))
     if session.directory is None:
         return judge(session)
     try:
-        with _open_root(session.directory.parent) as registry:
-            return _read(session.directory.parent, registry, session.id)
+        with open_root(session.directory.parent) as registry:
+            return _read(session.directory.parent, registry, session.id, living())
     except (OSError, files.FileProblem, ValueError) as error:
-        found = recover(Problem(session.directory, session.id, _words(error)))
-        return judge(replace(session, owner_alive=False)) if found is None else found
+        problem = Problem(session.directory, session.id, _words(error))
+        found = recover(problem, living().get(session.id, ()))
+        return judge(session._replace(owner_alive=False)) if found is None else found
 
 
 def _parse(raw: bytes) -> object:
@@ -221,16 +296,16 @@ def _owner_holds(directory: int, owner: Identity | None) -> bool:
 def judge(session: Session) -> Session:
     """The session with its state as the kernel has it, whatever the file says."""
     if session.boot_id != kernel.boot_id():
-        return replace(session, state="ended", owner_alive=False)
+        return session._replace(state="ended", owner_alive=False)
     if session.pidns != kernel.pidns():
-        return replace(session, foreign=True)
+        return session._replace(foreign=True)
     if session.state == "ended" and not session.owner_alive:
         return session
     if session.leader is None:
-        return replace(session, state="live" if session.owner_alive else "ended")
+        return session._replace(state="live" if session.owner_alive else "ended")
     if kernel.alive(session.leader):
-        return replace(session, state="live")
-    return replace(session, state="orphaned" if _spawned_alive(session) else "ended")
+        return session._replace(state="live")
+    return session._replace(state="orphaned" if _spawned_alive(session) else "ended")
 
 
 def _spawned_alive(session: Session) -> bool:
@@ -280,9 +355,6 @@ def load_session(session_id: str) -> Session:
     if fits:
         return fits[0]
     if broken:
-        recovered = recover(broken[0])
-        if recovered is not None:
-            return recovered
         raise RefusedError(
             f"session {broken[0].session_id} can't be believed: {broken[0].reason}"
             " (and no living runner holds the truth)",
@@ -291,8 +363,8 @@ def load_session(session_id: str) -> Session:
     raise NoSuchSession(f"no session {wanted}", "`proctui sessions` lists them with their ids")
 
 
-def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | None:
-    """The session behind broken files, from the memory of its living owner.
+def recover(problem: Problem, pids: Iterable[int]) -> Session | None:
+    """The session behind broken files, from the memory of its living owner, one of ``pids``.
 
     Of several that claim to be it, the one that started first: what came
     out of the job started later than its runner.
@@ -300,7 +372,7 @@ def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | No
     if problem.session_id is None or not _ID.fullmatch(problem.session_id):
         return None
     claims: list[tuple[int, Session]] = []
-    for pid in memory.search(problem.session_id) if pids is None else pids:
+    for pid in pids:
         with contextlib.suppress(ProctuiError, ValueError):
             identity = kernel.identify(pid)
             session = from_document(memory.read(pid, problem.session_id, "session"), problem.path)
@@ -314,61 +386,4 @@ def recover(problem: Problem, pids: Iterable[int] | None = None) -> Session | No
     if not claims:
         return None
     claims.sort(key=lambda claim: claim[0])
-    return judge(replace(claims[0][1], owner_alive=True))
-
-
-def sweep() -> list[str]:
-    """Remove what is stale and return the ids removed.
-
-    Ended sessions that carry a job's output or an audit line stay for two
-    weeks (at most 200 of them); others go at once.  What can't be believed
-    is left for a person to look at.
-    """
-    # Not above: they would weigh on every runner.
-    import shutil
-
-    from proctui.awareness import cgroup
-
-    removed: list[str] = []
-    kept = 0
-    for session in scan().sessions:
-        if session.state != "ended" or session.owner_alive or session.foreign:
-            continue
-        if session.directory is None or _any_alive(session):
-            continue
-        if session.cgroup is not None and session.boot_id == kernel.boot_id():
-            cgroup.remove(session.cgroup)
-        kept += 1
-        at = session.ended.wall if session.ended else session.created.wall
-        if kept <= _KEEP_COUNT and time.time() - at < _KEEP_SECONDS and _worth_keeping(session):
-            continue
-        with (
-            contextlib.suppress(files.FileProblem, OSError),
-            _open_root(session.directory.parent) as registry,
-        ):
-            shutil.rmtree(session.id, dir_fd=registry)
-            removed.append(session.id)
-    for root in session_roots():
-        with contextlib.suppress(files.FileProblem, OSError), _open_root(root) as registry:
-            for name in os.listdir(registry):
-                if name.startswith(".new-"):
-                    made = os.stat(name, dir_fd=registry, follow_symlinks=False).st_mtime
-                    if time.time() - made > 86400:
-                        shutil.rmtree(name, dir_fd=registry)
-    return removed
-
-
-def _any_alive(session: Session) -> bool:
-    return session.boot_id == kernel.boot_id() and any(
-        kernel.alive(one.identity) for one in session.controllers
-    )
-
-
-def _worth_keeping(session: Session) -> bool:
-    if session.kind in ("run", "demo", "mcp"):
-        return True
-    assert session.directory is not None
-    try:
-        return (session.directory / "audit.jsonl").stat().st_size > 0
-    except OSError as error:
-        return error.errno != errno.ENOENT
+    return judge(claims[0][1]._replace(owner_alive=True))

@@ -13,9 +13,9 @@ import os
 from proctui.awareness import memory, registry
 from proctui.awareness.session import MARKER_VARIABLE, Session, identity_from_list
 from proctui.errors import ProctuiError, RefusedError
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
 from proctui.machine import stat
-from proctui.model import Identity
 
 __all__ = ["caller_chain", "containing", "resolve_session"]
 
@@ -50,18 +50,11 @@ def resolve_session(session_id: str | None = None, *, signalling: bool = False) 
     """
     if session_id is not None:
         return registry.load_session(session_id)
-    found = registry.scan()
+    found = registry.scan(ended=False)
     sessions = [one for one in found.sessions if not one.foreign]
-    broken = []
-    for problem in found.problems:
-        recovered = registry.recover(problem)
-        if recovered is None:
-            broken.append(problem)
-        elif not recovered.foreign:
-            sessions.append(recovered)
     chosen = _choose(sessions, signalling=signalling)
-    if broken and signalling and (chosen is None or not chosen.owner_alive):
-        words = "; ".join(f"{one.path}: {one.reason}" for one in broken[:3])
+    if found.problems and signalling and (chosen is None or not chosen.owner_alive):
+        words = "; ".join(f"{one.path}: {one.reason}" for one in found.problems[:3])
         raise RefusedError(
             f"the registry of sessions is corrupt or unreadable: {words}",
             "nothing is signalled while it can't be known what is protected; mend or remove it",

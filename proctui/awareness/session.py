@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proctui.model import Identity
+from proctui.ident import Identity
 from proctui.text import sanitize
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "MARKER_VARIABLE",
@@ -64,6 +66,7 @@ class Caps(NamedTuple):
 
 
 NO_CAPS = Caps()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class BaselineSpan(NamedTuple):
@@ -81,15 +84,14 @@ class BaselineSpan(NamedTuple):
         return words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(NamedTuple):
     """One watched job.
 
     ``state`` is ``live``, ``orphaned`` (the leader ended, spawned processes
     live) or ``ended``, worked out by the registry against the kernel, not
     believed from the file.  ``foreign`` says that it belongs to another pid
-    namespace and can only be looked at.  ``directory`` is where its files
-    stand, ``None`` for a session that was never registered.
+    namespace and can only be looked at.  ``place`` is where its files stand,
+    ``None`` for a session that was never registered.
     """
 
     id: str
@@ -115,10 +117,18 @@ class Session:
     state: str = "live"
     exit_status: int | None = None
     ended: Moment | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    directory: Path | None = None
+    extra: Mapping[str, Any] = _NOTHING
+    place: str | None = None
     foreign: bool = False
     owner_alive: bool = False
+
+    @property
+    def directory(self) -> Path | None:
+        """:attr:`place` for whoever walks on from there."""
+        # Not above: with what it takes along, urllib among it, a megabyte in every runner.
+        from pathlib import Path
+
+        return None if self.place is None else Path(self.place)
 
     @property
     def socket(self) -> Path | None:
@@ -128,10 +138,10 @@ class Session:
     @property
     def capture(self) -> Path | None:
         """The job's captured output, where ``run`` made one (``extra["capture"]`` names it)."""
-        name = self.extra.get("capture")
-        if self.directory is None or not isinstance(name, str) or "/" in name or not name:
+        name, directory = self.extra.get("capture"), self.directory
+        if directory is None or not isinstance(name, str) or "/" in name or not name:
             return None
-        return self.directory / name
+        return directory / name
 
 
 def identity_to_list(identity: Identity) -> list[str | int | None]:
@@ -199,7 +209,7 @@ def to_document(session: Session) -> dict[str, Any]:
 
 def _pick(document: Mapping[str, Any], name: str, *kinds: type) -> Any:
     value = document.get(name)
-    if not any(type(value) is kind for kind in kinds):
+    if type(value) not in kinds:
         raise ValueError(f"{name} is missing or of the wrong type")
     return value
 
@@ -211,7 +221,7 @@ def _moment(raw: object) -> Moment:
     return Moment(float(values[0]), float(values[1]))
 
 
-def from_document(document: object, directory: Path | None = None) -> Session:
+def from_document(document: object, directory: Path | str | None = None) -> Session:
     """Read a ``session.json``; :class:`ValueError` says what is wrong with it."""
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ValueError("no session file of a schema this proctui knows")
@@ -269,7 +279,7 @@ def from_document(document: object, directory: Path | None = None) -> Session:
         exit_status=_pick(document, "exit_status", int, none),
         ended=None if ended is None else _moment(ended),
         extra=_pick(document, "extra", dict),
-        directory=directory,
+        place=None if directory is None else str(directory),
     )
 
 

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from proctui.awareness import files, live, memory
 from proctui.awareness.baseline import Baseline, Key
 from proctui.awareness.entry import Entry
-from proctui.awareness.registry import SPAWNED_LIMIT, Problem, recover, reload
+from proctui.awareness.registry import SPAWNED_LIMIT, Problem, living, recover, reload
 from proctui.awareness.session import Session, from_document, identity_from_list
 from proctui.awareness.writer import held
 from proctui.errors import ProctuiError
 from proctui.machine import identity as kernel
 from proctui.machine import stat
-from proctui.model import Certainty
+from proctui.role import Certainty
 from proctui.text import sanitize
 
 __all__ = ["ADOPTED", "NAMED", "Follower", "Truth", "claims_of", "learn", "parse_entry"]
@@ -33,10 +33,10 @@ ADOPTED = "adopted by "
 """How the evidence of an adoption begins."""
 NAMED = "named as the job"
 """How the evidence of what ``watch`` named begins."""
+_NOBODY: Mapping[Key, Entry] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(NamedTuple):
     """A session with its baseline and what its owner saw.
 
     ``proof`` is ``own``, ``memory``, ``socket`` or ``None`` (files alone).
@@ -45,7 +45,7 @@ class Truth:
 
     session: Session
     baseline: Baseline | None = None
-    claims: Mapping[Key, Entry] = field(default_factory=dict)
+    claims: Mapping[Key, Entry] = _NOBODY
     proof: str | None = None
     blocked: str | None = None
     warnings: tuple[str, ...] = ()
@@ -91,13 +91,14 @@ def _genuine(session: Session) -> Session:
 
     What usurps a session's files came out of its job, so below a runner,
     which is a subreaper, only the owner's ancestors have to be asked; for
-    other owners, and where none lives, everybody.
+    other owners, and where none lives, whoever may be it.
     """
     if session.directory is None:
         return session
-    pids = None
     if session.owner_alive and session.runner is not None and session.kind in ("run", "demo"):
         pids = [session.runner.pid, *_above(session.runner.pid)]
+    else:
+        pids = living().get(session.id, [])
     found = recover(Problem(session.directory, session.id, ""), pids)
     return session if found is None else found
 
@@ -124,7 +125,7 @@ def _believe(session: Session, document: object) -> Session:
         raise ValueError("this is another session")
     if not told.runner.same(session.runner):
         raise ValueError("the session has another owner")
-    return replace(told, state=session.state, foreign=session.foreign, owner_alive=True)
+    return told._replace(state=session.state, foreign=session.foreign, owner_alive=True)
 
 
 def _from_memory(session: Session) -> Truth | None:
@@ -133,8 +134,8 @@ def _from_memory(session: Session) -> Truth | None:
         return None
     try:
         told = _believe(session, memory.read(owner.pid, session.id, "session"))
-        rows = memory.read(owner.pid, session.id, "baseline")
-        baseline = None if rows is None else Baseline.from_rows(rows)
+        lines = memory.read_bytes(owner.pid, session.id, "baseline")
+        baseline = None if lines is None else Baseline.from_bytes(lines)
         claims = {
             **_adoptions(session),
             **claims_of(memory.read(owner.pid, session.id, "spawned") or []),
@@ -176,8 +177,8 @@ def _from_socket(session: Session) -> Truth | None:
         if answer.get("ok") is not True:
             return None
         told = _believe(session, answer.get("session"))
-        rows = answer.get("baseline")
-        baseline = Baseline.from_rows(rows) if rows else None
+        lines = answer.get("baseline")
+        baseline = Baseline.from_bytes(str(lines).encode()) if lines else None
         claims = claims_of(answer.get("spawned") or [])
     except (ProctuiError, ValueError):
         return None
@@ -277,15 +278,15 @@ class Follower:
             claims = self._claims()
             if claims is not None:
                 self._mark = mark
-                self.truth = replace(self.truth, claims=claims)
+                self.truth = self.truth._replace(claims=claims)
                 return self.truth
         self._mark = mark
         session = reload(self.truth.session)
         newer = learn(session)
         if newer.proof is None and self.truth.proof is not None:
             self.warnings = ("the session's owner is gone; what was learnt from it stays",)
-            state = replace(self.truth.session, state=session.state, owner_alive=False)
-            newer = replace(self.truth, session=state)
+            state = self.truth.session._replace(state=session.state, owner_alive=False)
+            newer = self.truth._replace(session=state)
         else:
             self.warnings = newer.warnings
         self.truth = newer

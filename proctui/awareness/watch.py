@@ -8,7 +8,6 @@ included.
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 from proctui.awareness import behalf, cgroup, chains, protect
@@ -177,7 +176,7 @@ class Watch:
         classifier = self._classifier
         if self.writer is not None and classifier.truth is not None:
             if classifier.truth.session is not self.writer.session:
-                classifier.learn(replace(classifier.truth, session=self.writer.session))
+                classifier.learn(classifier.truth._replace(session=self.writer.session))
         elif self._follower is not None:
             newer = self._follower.refresh(force=force)
             if newer is not None:

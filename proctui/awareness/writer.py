@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proctui import paths
@@ -16,14 +14,16 @@ from proctui.awareness.entry import Entry, now
 from proctui.awareness.memory import Published
 from proctui.awareness.session import (
     MARKER_VARIABLE,
+    BaselineSpan,
     Caps,
     Controller,
     Session,
     to_document,
 )
 from proctui.errors import AccessDenied
+from proctui.ident import Identity
 from proctui.machine import identity as kernel
-from proctui.model import Certainty, Identity
+from proctui.role import Certainty
 from proctui.text import sanitize
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = ["SessionWriter", "create_session", "held"]
 
 _HELD: dict[str, SessionWriter] = {}
 _FILE_BUDGET = 48 << 20
-_MANY = 64
 
 
 def held(session_id: str) -> SessionWriter | None:
@@ -101,14 +100,15 @@ def create_session(
         owner_alive=True,
     )
     reasons = []
-    for state in paths.state_candidates():
+    for state in paths.state_places():
         try:
             opened = _prepare(state, session, lock=lock, sync=not hurried)
             writer = SessionWriter(opened, lock=lock, hurried=hurried)
         except (OSError, files.FileProblem) as error:
             reasons.append(f"{state}: {error}")
             continue
-        _sweep_sometimes(state)
+        if lock:
+            _sweep()
         return writer
     raise AccessDenied(
         "no directory for sessions can be written: " + "; ".join(reasons),
@@ -116,21 +116,19 @@ def create_session(
     )
 
 
-def _sweep_sometimes(state: Path) -> None:
-    """Stale sessions are removed when there are many: a start must not wait for it each time."""
-    with contextlib.suppress(OSError, files.FileProblem):
-        if len(os.listdir(state / "sessions")) > _MANY:
-            from proctui.awareness import registry
+def _sweep() -> None:
+    # Not above: what it needs would weigh on every runner.
+    from proctui.awareness.sweeping import sweep_if_due
 
-            registry.sweep()
+    sweep_if_due()
 
 
 def _prepare(
-    state: Path, session: Session, *, lock: bool, sync: bool = True
+    state: str, session: Session, *, lock: bool, sync: bool = True
 ) -> tuple[Session, int, int]:
     """Make the directory complete under a hidden name, then give it its own."""
     # A symbolic link *above* the state directory (a moved home) is the user's own business.
-    state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.makedirs(os.path.dirname(state), mode=0o700, exist_ok=True)
     files.create_directory(state)
     with files.open_directory(state) as state_fd:
         files.create_directory("sessions", parent=state_fd)
@@ -144,7 +142,7 @@ def _prepare(
                     dir_fd=registry,
                 )
                 try:
-                    session = replace(session, directory=state / "sessions" / session.id)
+                    session = session._replace(place=f"{state}/sessions/{session.id}")
                     files.write_atomic(directory, "spawned.jsonl", b"", sync=sync)
                     reserve.prepare(directory)
                     handle = files.open_locked_replacement(
@@ -227,7 +225,7 @@ class SessionWriter:
         self._stale = True
         self.update(runner=kernel.own(), **fields)
         if self.baseline is not None:
-            self._part("baseline").put(self.baseline.to_rows())
+            self._part("baseline").put_bytes(self.baseline.to_bytes())
         self.flush()
 
     def detach(self) -> None:
@@ -246,7 +244,7 @@ class SessionWriter:
         """Change fields of the session, in memory and in its file at once."""
         if not self.owned:
             return self._session
-        self._session = replace(self._session, **fields)
+        self._session = self._session._replace(**fields)
         self._publish_session()
         with self._writing():
             # The new file carries our lock before the old one loses it.
@@ -262,11 +260,16 @@ class SessionWriter:
         if not self.owned:
             return
         self.baseline = baseline
-        rows = baseline.to_rows()
-        self._part("baseline").put(rows)
+        self.write_baseline_lines(baseline.span, baseline.to_bytes())
+
+    def write_baseline_lines(self, span: BaselineSpan, lines: bytes) -> None:
+        """The same for whoever has the lines already, and nothing of it stays in our memory."""
+        if not self.owned:
+            return
+        self._part("baseline").put_bytes(lines)
         with self._writing():
-            files.write_atomic(self._directory, "baseline.jsonl", _rows(rows), sync=self._sync)
-        self.update(baseline=baseline.span)
+            files.write_atomic(self._directory, "baseline.jsonl", lines, sync=self._sync)
+        self.update(baseline=span)
 
     def record_spawned(
         self, identity: Identity, evidence: Iterable[str], certainty: Certainty
@@ -312,8 +315,7 @@ class SessionWriter:
         self._written = len(data)
         if self.trouble:
             if self.baseline is not None:
-                rows = _rows(self.baseline.to_rows())
-                files.write_atomic(self._directory, "baseline.jsonl", rows)
+                files.write_atomic(self._directory, "baseline.jsonl", self.baseline.to_bytes())
             fresh = files.open_locked_replacement(
                 self._directory, "session.json", _dump(self._session), lock=True, sync=self._sync
             )
@@ -357,14 +359,15 @@ class SessionWriter:
         """End a session that leaves nothing worth keeping: its directory goes."""
         if not self.owned:
             return
-        directory = self._session.directory
+        place = self._session.place
         self.end()
-        if directory is not None:
+        if place is not None:
+            root, name = os.path.split(place)
             with (
                 contextlib.suppress(OSError, files.FileProblem),
-                files.open_directory(directory.parent) as registry,
+                files.open_directory(root) as registry,
             ):
-                _remove(registry, directory.name)
+                _remove(registry, name)
 
     def _part(self, name: str) -> Published:
         if name not in self._published:
@@ -372,7 +375,8 @@ class SessionWriter:
         return self._published[name]
 
     def _publish_session(self) -> None:
-        self._part("session").put(to_document(self._session))
+        # The place tells of which registry it is, if nothing else of it is left there.
+        self._part("session").put({**to_document(self._session), "place": self._session.place})
 
     @contextlib.contextmanager
     def _writing(self) -> Any:
@@ -387,7 +391,3 @@ def _lines(entries: Iterable[Entry]) -> bytes:
     return b"".join(
         json.dumps(entry.document(), separators=(",", ":")).encode() + b"\n" for entry in entries
     )
-
-
-def _rows(rows: Iterable[Any]) -> bytes:
-    return b"".join(json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proctui.awareness.session import Controller
 from proctui.awareness.writer import SessionWriter
+from proctui.ident import Identity
 from proctui.jobs.logfile import LogFile
 from proctui.jobs.options import Options
 from proctui.jobs.plumbing import Plumbing
 from proctui.jobs.wire import Channel, Page
-from proctui.model import Identity
 
 __all__ = ["Arrangement", "seclude", "silence"]
 
@@ -33,11 +33,10 @@ _IGNORED = [
 ]
 
 
-@dataclass(slots=True)
-class Arrangement:
+class Arrangement(NamedTuple):
     """Everything that a runner needs, and a keeper that takes its place.
 
-    ``channel`` is the runner's end towards the front, ``links`` the pipe by
+    ``channel`` is the runner's end towards the front, ``link`` the pipe by
     which the runner tells its keeper which streams to close.
     """
 

@@ -33,7 +33,7 @@ class Nest:
         path = cgroup.directory_of(self.name, self._session_id)
         if self.name is None or path is None:
             return os.fork()
-        pid = fork_into(str(path))
+        pid = fork_into(path)
         if pid is not None:
             return pid
         pid = os.fork()
@@ -46,7 +46,7 @@ def recall(session_id: str) -> str | None:
     """The name of the group that a killed runner of ours made, ``None`` where there is none."""
     name = f"{(cgroup.own_path() or '').rstrip('/')}/proctui-{session_id}"
     path = cgroup.directory_of(name, session_id)
-    return name if path is not None and path.is_dir() else None
+    return name if path is not None and os.path.isdir(path) else None
 
 
 def clear(session_id: str) -> None:

@@ -19,7 +19,6 @@ import re
 import struct
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from proctui.jobs.libc import LIBC
 from proctui.jobs.wire import Page
@@ -55,19 +54,25 @@ def widen(pipe: int) -> None:
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, CHUNK)
 
 
-@dataclass(slots=True)
 class Store:
-    """Where segments are made: the session's directory and the bound on all of them, in bytes."""
+    """Where segments are made: the session's directory and the bound on all of them, in bytes.
 
-    directory: int
-    bound: int
-    page: Page
-    announce: Callable[[Sink], None]
-    """Called with a stream whose current segment is a new one."""
-    kept: list[tuple[str, int, int, int]] = field(default_factory=list)
-    """Older segments on disk, oldest first: name, size, stream, where they end in the stream."""
-    starved: bool = False
-    """The disk was full: output passes through memory and is not kept."""
+    ``announce`` is called with a stream whose current segment is a new one.
+    """
+
+    __slots__ = ("announce", "bound", "directory", "kept", "page", "starved")
+
+    def __init__(
+        self, directory: int, bound: int, page: Page, announce: Callable[[Sink], None]
+    ) -> None:
+        self.directory = directory
+        self.bound = bound
+        self.page = page
+        self.announce = announce
+        self.kept: list[tuple[str, int, int, int]] = []
+        """Older segments on disk, oldest first: name, size, stream, where they end in the stream."""
+        self.starved = False
+        """The disk was full: output passes through memory and is not kept."""
 
     @property
     def segment_size(self) -> int:
@@ -82,6 +87,17 @@ class Store:
             return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.directory)
         except OSError:
             return None
+
+    def loss(self) -> str | None:
+        """What of the output is not kept, in words."""
+        if self.starved:
+            return "the disk was full: not all output was kept"
+        if any(self.page.words[Page.CUT : Page.CUT + 2]):
+            return (
+                "the beginning of the output is not kept with the session, only its last"
+                f" {self.bound >> 20} MB (capture_mb in the configuration; --log keeps all)"
+            )
+        return None
 
     def shrink(self, everything: bool = False) -> bool:
         """Drop the oldest segments that the bound doesn't need; whether anything was freed."""

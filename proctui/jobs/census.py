@@ -9,15 +9,15 @@ little: a baseline needs identities and names, no figures.
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from array import array
 
-from proctui.awareness.baseline import Baseline, Member
+from proctui.awareness.baseline import Baseline, Member, member_line, span_line
 from proctui.awareness.entry import boottime
 from proctui.awareness.session import BaselineSpan
 from proctui.errors import ProctuiError
+from proctui.ident import Identity
 from proctui.machine import identity
 from proctui.machine.stat import CLOCK_TICKS
-from proctui.model import Identity
 from proctui.text import decode
 
 __all__ = ["Census"]
@@ -38,45 +38,48 @@ class Census:
     def __init__(self, since: float | None = None) -> None:
         self.began = boottime() if since is None else since
         self._first = int(self.began * CLOCK_TICKS)
-        self._names = [name for name in _listed() if name.isdecimal()]
+        self._pids = _listed()
         self._at = 0
-        self._members: list[Member] = []
-        self._missed: list[str] = []
+        self._lines = bytearray()
+        self._size = 0
+        self._missed: list[int] = []
         self._known = (identity.boot_id(), identity.pidns(), identity.has_pidfs())
 
     @property
     def large(self) -> bool:
-        return len(self._names) > AT_ONCE
+        return len(self._pids) > AT_ONCE
 
     def step(self, count: int = STEP) -> bool:
         """Look at the next ones; whether all have been looked at."""
         boot, namespace, pidfs = self._known
-        names = self._names[self._at : self._at + count]
-        self._at += len(names)
-        for name in names:
-            found = _look(int(name), boot, namespace) if pidfs else _look_slowly(int(name))
+        pids = self._pids[self._at : self._at + count]
+        self._at += len(pids)
+        for pid in pids:
+            found = _look(pid, boot, namespace) if pidfs else _look_slowly(pid)
             if found is None:
-                self._missed.append(name)
+                self._missed.append(pid)
             elif found.identity.start_ticks is None or found.identity.start_ticks <= self._first:
-                self._members.append(found)
-        return self._at >= len(self._names)
+                self._lines += member_line(found)
+                self._size += 1
+        return self._at >= len(self._pids)
 
-    def take(self) -> Baseline:
-        """The baseline, looking at whoever is left."""
-        if not self._names:
+    def take(self) -> tuple[BaselineSpan, bytes]:
+        """The baseline's span and all its lines, looking at whoever is left."""
+        if not self._pids:
             return _take_portably()
         while not self.step():
             pass
-        unreadable = sum(Path("/proc", name).exists() for name in self._missed)
-        span = BaselineSpan(self.began, boottime(), len(self._members), unreadable == 0, unreadable)
-        return Baseline(self._members, span)
+        unreadable = sum(os.path.exists(f"/proc/{pid}") for pid in self._missed)
+        span = BaselineSpan(self.began, boottime(), self._size, unreadable == 0, unreadable)
+        return span, span_line(span) + self._lines
 
 
-def _listed() -> list[str]:
+def _listed() -> array[int]:
     try:
-        return os.listdir("/proc")
+        with os.scandir("/proc") as entries:
+            return array("i", (int(one.name) for one in entries if one.name.isdecimal()))
     except OSError:
-        return []
+        return array("i")
 
 
 def _look(pid: int, boot: str, namespace: int | None) -> Member | None:
@@ -111,11 +114,12 @@ def _look_slowly(pid: int) -> Member | None:
     return None if line is None else Member(found, decode(line.name))
 
 
-def _take_portably() -> Baseline:
+def _take_portably() -> tuple[BaselineSpan, bytes]:
     from proctui.machine.source import open_source
 
     source = open_source()
     try:
-        return Baseline.capture(source)[0]
+        baseline = Baseline.capture(source)[0]
+        return baseline.span, baseline.to_bytes()
     finally:
         source.close()

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from proctui.errors import NotSupported
+from proctui.jobs.program import become
 
 __all__ = ["apply", "exec_fenced", "landlock_abi", "missing"]
 
@@ -202,4 +203,4 @@ def apply() -> None:
 def exec_fenced(argv: Sequence[str]) -> NoReturn:
     """Become ``argv`` behind the fence; raises :class:`NotSupported` or ``OSError`` instead."""
     apply()
-    os.execvp(argv[0], list(argv))
+    become(argv)

@@ -204,7 +204,8 @@ class Front:
         poller = select.poll()
         poller.register(self._woken, select.POLLIN)
         if not self.channel.closed:
-            poller.register(self.channel.fileno(), select.POLLIN)
+            behind = select.POLLOUT if self.channel.waiting else 0
+            poller.register(self.channel.fileno(), select.POLLIN | behind)
         self.page.words[Page.ASLEEP] = 1
         for tap in self.taps:
             if tap.pollable and tap.broken is None:
@@ -292,6 +293,10 @@ class Front:
     def _finished(self) -> bool:
         if not self._is_told():
             return self.channel.closed and self._job_fd < 0
+        if self.channel.closed and self.rescue is None:
+            for tap in self.taps:
+                tap.give_up()
+            self._tell_broken()
         return (
             all(tap.finished() for tap in self.taps)
             and ("strays" in self.status or self.channel.closed)

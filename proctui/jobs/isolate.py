@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from proctui.errors import NotSupported, ProctuiError
 from proctui.jobs.libc import LIBC
+from proctui.jobs.program import become
 from proctui.jobs.titles import rename
 
 __all__ = ["enter", "exec_isolated", "missing"]
@@ -172,7 +173,7 @@ def exec_isolated(argv: Sequence[str], prepare: Callable[[], None] = lambda: Non
     try:
         enter()
         prepare()
-        os.execvp(argv[0], list(argv))
+        become(argv)
     except ProctuiError as error:
         if os.getpid() == enter_from:
             raise

@@ -43,13 +43,12 @@ def _keep(means: Arrangement) -> int:
     family.become_subreaper()
     short = means.writer.session.id[:8]
     rename("proctui-keeper", f"proctui: keeper of session {short}")
-    means.keeper = identity.own()
-    means.link = os.pipe()
+    means = means._replace(keeper=identity.own(), link=os.pipe())
     runner = os.fork()
     if runner == 0:
         _run(means)
     os.close(means.link[1])
-    means.link = (means.link[0], -1)
+    means = means._replace(link=(means.link[0], -1))
     means.plumbing.close_job_ends()
     silence()
     os.chdir("/")

@@ -16,8 +16,7 @@ import select
 import signal
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proctui import config
 from proctui.awareness.session import Caps, Session
@@ -27,9 +26,13 @@ from proctui.jobs import keeper, plumbing, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.logfile import LogFile, open_log
 from proctui.jobs.options import Options
+from proctui.jobs.program import inherited_environment
 from proctui.jobs.titles import rename
 from proctui.jobs.wire import Channel, Page
 from proctui.machine import identity
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Job", "attach", "launch"]
 
@@ -48,9 +51,9 @@ class Job:
     ``NAME.00001.log`` and so on.
     """
 
-    def __init__(self, session_id: str, directory: Path, streams: Sequence[str]) -> None:
+    def __init__(self, session_id: str, place: str, streams: Sequence[str]) -> None:
         self.session_id = session_id
-        self.directory = directory
+        self.place = place
         self.streams = tuple(streams)
         self.master = -1
         self.targets: tuple[int, ...] = ()
@@ -65,6 +68,13 @@ class Job:
         self._status: dict[str, Any] = {}
 
     @property
+    def directory(self) -> Path:
+        """The session's directory, :attr:`place`, for whoever walks on from there."""
+        from pathlib import Path
+
+        return Path(self.place)
+
+    @property
     def capture(self) -> dict[str, Path]:
         return {name: self.directory / f"{name}.log" for name in self.streams}
 
@@ -77,7 +87,7 @@ class Job:
     def status(self) -> dict[str, Any]:
         """The runner's latest word (``status.json``), read again only when it changed."""
         try:
-            info = os.stat(self.directory / status.NAME)
+            info = os.stat(f"{self.place}/{status.NAME}")
         except OSError:
             return self._status
         stamp = (info.st_ino, info.st_mtime_ns)
@@ -86,7 +96,7 @@ class Job:
 
             with (
                 contextlib.suppress(OSError, files.FileProblem),
-                files.open_directory(self.directory) as directory,
+                files.open_directory(self.place) as directory,
             ):
                 found = status.read(directory)
                 if found is not None:
@@ -159,11 +169,11 @@ class Job:
 
 def attach(session: Session) -> Job:
     """Take up a session whose job was started by another front."""
-    if session.directory is None:
+    if session.place is None:
         raise NoSuchSession(f"session {session.id} has no directory")
     streams = session.extra.get("streams")
     known = streams if isinstance(streams, list) else []
-    return Job(session.id, session.directory, [name for name in known if isinstance(name, str)])
+    return Job(session.id, session.place, [name for name in known if isinstance(name, str)])
 
 
 def launch(argv: Sequence[str], options: Options | None = None) -> Job:
@@ -177,12 +187,12 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
     if not argv:
         raise BadArgument("no command to run", "proctui run -- CMD…")
     _need_one_thread()
-    plumbing.ensure_stdio()
+    closed = plumbing.ensure_stdio()
     if options.front and not options.dashboard:
         # Loaded before the forks, its memory is shared.
         import proctui.jobs.front  # noqa: F401
     try:
-        means, near = _arrange(list(argv), options)
+        means, near = _arrange(list(argv), options, closed)
     except ProctuiError:
         raise
     except OSError as error:
@@ -221,10 +231,12 @@ def _need_one_thread() -> None:
         )
 
 
-def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
+def _arrange(
+    argv: list[str], options: Options, closed: frozenset[int]
+) -> tuple[Arrangement, Channel]:
     run = config.load().run
     log = None if options.log is None else open_log(options.log)
-    laid = plumbing.lay(options)
+    laid = plumbing.lay(options, closed)
     streams = [stream.name for stream in laid.streams]
     writer = create_session(
         options.label or _label(argv),
@@ -245,7 +257,7 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
     page.words[Page.FLOW] = int(options.front and not options.dashboard)
     means = Arrangement(
         argv=argv,
-        environ=dict(os.environ if options.environ is None else options.environ),
+        environ=dict(inherited_environment() if options.environ is None else options.environ),
         options=options,
         writer=writer,
         front=identity.own(),
@@ -253,7 +265,7 @@ def _arrange(argv: list[str], options: Options) -> tuple[Arrangement, Channel]:
         channel=far,
         page=page,
         log=None if log is None else LogFile(log, page),
-        bound=(options.capture_mb or run.capture_mb) << 20,
+        bound=run.capture_mb << 20,
     )
     return means, near
 
@@ -271,8 +283,8 @@ def _label(argv: list[str]) -> str:
 def _become_front(means: Arrangement, near: Channel) -> Job:
     means.channel.close()
     laid, session = means.plumbing, means.writer.session
-    assert session.directory is not None
-    job = Job(session.id, session.directory, [stream.name for stream in laid.streams])
+    assert session.place is not None
+    job = Job(session.id, session.place, [stream.name for stream in laid.streams])
     job.channel, job.page, job.targets, job.means = near, means.page, laid.targets, means
     laid.close_job_ends()
     if means.options.dashboard or not means.options.front:
@@ -289,19 +301,21 @@ def _become_front(means: Arrangement, near: Channel) -> Job:
 
 
 def _await_start(near: Channel, job: Job) -> None:
-    """Wait for the runner's word; segments that come along are kept for whoever reads them."""
+    """Wait for the runner's word; what comes along, before it or behind it, is kept for the front."""
     poller = select.poll()
     poller.register(near.fileno(), select.POLLIN)
-    while True:
+    started = False
+    while not started:
         poller.poll()
         for word, body, fds in near.receive():
-            if word == "started":
-                return
             if word == "failed":
                 raise ProctuiError(f"the job was not started: {body['message']}")
-            job.early.append((word, body, fds))
-        if near.closed:
+            if word == "started":
+                started = True
+            else:
+                job.early.append((word, body, fds))
+        if near.closed and not started:
             raise ProctuiError(
                 "the job was not started: its runner ended",
-                f"look for runner.log in {job.directory}",
+                f"look for runner.log in {job.place}",
             )

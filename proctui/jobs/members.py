@@ -11,9 +11,10 @@ from proctui.awareness import memory
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.entry import Entry
 from proctui.errors import ProctuiError
+from proctui.ident import Identity
 from proctui.jobs import family
 from proctui.machine import identity
-from proctui.model import Certainty, Identity
+from proctui.role import Certainty
 from proctui.text import decode
 from proctui.units import clock_text
 
@@ -86,24 +87,19 @@ class Members:
         runner.writer.flush()
         return self._live
 
-    def publish(self, baseline: Baseline) -> None:
-        """Write the baseline down, and let go of it: a crowd of thousands weighs megabytes."""
-        self.runner.writer.write_baseline(baseline)
-        self.runner.writer.baseline = None
-
-    def baseline_rows(self) -> list[Any]:
+    def baseline_lines(self) -> bytes:
         """The baseline as it is published: from the sealed memory that this process holds."""
-        rows = memory.read(self.runner.own.pid, self.runner.writer.session.id, "baseline")
-        return rows if isinstance(rows, list) else []
+        session = self.runner.writer.session
+        return memory.read_bytes(self.runner.own.pid, session.id, "baseline") or b""
 
     def adopt(self, who: Identity, words: str) -> None:
         """A person outside says that it is the job's: certain from here on."""
         writer = self.runner.writer
         self.runner.end_census()
-        rows = self.baseline_rows()
-        baseline = Baseline.from_rows(rows) if rows else None
+        lines = self.baseline_lines()
+        baseline = Baseline.from_bytes(lines) if lines else None
         if baseline is not None and baseline.release(who):
-            self.publish(baseline)
+            writer.write_baseline_lines(baseline.span, baseline.to_bytes())
         writer.record_spawned(who, (words,), Certainty.CERTAIN)
         writer.flush()
         self._adopted[who.key] = who

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Options"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """What ``run`` was asked for; the defaults are those of ``run --no-tui`` in a pipeline.
 
     ``pty`` None decides by the terminal.  ``dashboard`` says that a dashboard
@@ -34,9 +33,7 @@ class Options:
     hang_after: float | None = None
     hang_then: str = "report"
     artifacts: str | None = None
-    capture_mb: int | None = None
     environ: Mapping[str, str] | None = None
-    directory: str | None = None
     before_exec: Callable[[], None] | None = None
     fenced: bool = False
     isolated: bool = False

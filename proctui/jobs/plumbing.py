@@ -13,12 +13,12 @@ import os
 import struct
 import sys
 import termios
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from proctui.jobs.capture import widen
 from proctui.jobs.libc import LIBC
 from proctui.jobs.options import Options
-from proctui.jobs.start import Stdio
+from proctui.jobs.start import CLOSED, Stdio
 
 __all__ = ["Plumbing", "Stream", "lay", "set_size", "size_of"]
 
@@ -26,8 +26,7 @@ _KCMP_FILE = 0
 _SYS_KCMP = {"x86_64": 312, "aarch64": 272}
 
 
-@dataclass(slots=True)
-class Stream:
+class Stream(NamedTuple):
     """One stream of output: its name, the end we read, and for a pty the pipe it goes through."""
 
     name: str
@@ -35,9 +34,8 @@ class Stream:
     through: tuple[int, int] | None = None
 
 
-@dataclass(slots=True)
-class Plumbing:
-    """All descriptors of one job; ``stdio`` are the job's ends, ours are the rest.
+class Plumbing(NamedTuple):
+    """All descriptors of one job; ``stdio`` are the job's ends.
 
     ``targets`` are the descriptors of the front that the streams are passed
     on to, in the order of ``streams``.
@@ -46,18 +44,28 @@ class Plumbing:
     stdio: Stdio
     streams: list[Stream]
     targets: tuple[int, ...]
-    master: int = -1
-    ours: list[int] = field(default_factory=list)
+    master: int = CLOSED
+
+    def leaving_closed(self, numbers: frozenset[int]) -> Plumbing:
+        """The same with nothing for these of the job's first three descriptors."""
+        names = [name for number, name in enumerate(Stdio._fields) if number in numbers]
+        stdio = self.stdio._replace(**dict.fromkeys(names, CLOSED))
+        for fd in set(self.stdio) - set(stdio) - {0, 1, 2}:
+            os.close(fd)
+        return self._replace(stdio=stdio)
 
     def close_job_ends(self) -> None:
         """Close what only the job may hold; whoever keeps one hides its end of file."""
-        for fd in set(self.stdio) - {-1, 0, 1, 2}:
+        for fd in set(self.stdio) - {CLOSED, 0, 1, 2}:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
 
-def ensure_stdio() -> None:
-    """Open ``/dev/null`` on whichever of 0, 1, 2 is closed, before anything else lands there."""
+def ensure_stdio() -> frozenset[int]:
+    """Open ``/dev/null`` on whichever of 0, 1, 2 is closed, before anything else lands there.
+
+    Returns those that our caller had closed: Python has no stream for them.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -66,6 +74,8 @@ def ensure_stdio() -> None:
             if fd != number:
                 os.dup2(fd, number)
                 os.close(fd)
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    return frozenset(number for number, stream in enumerate(streams) if stream is None)
 
 
 def same_file(one: int, two: int) -> bool:
@@ -88,8 +98,19 @@ def wants_pty(options: Options) -> bool:
     return options.dashboard or (options.front and os.isatty(1))
 
 
-def lay(options: Options) -> Plumbing:
-    """Make the pipes or the pty for a job that is about to start."""
+def lay(options: Options, closed: frozenset[int] = frozenset()) -> Plumbing:
+    """Make the pipes or the pty for a job that is about to start.
+
+    ``closed``: which of 0, 1, 2 our caller had closed; so they are in the job, if a front
+    stands in for it.
+    """
+    laid = _lay(options)
+    if options.front and not options.dashboard:
+        return laid.leaving_closed(closed)
+    return laid
+
+
+def _lay(options: Options) -> Plumbing:
     empty = options.dashboard or not options.front
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if empty else 0
     if wants_pty(options):
@@ -97,10 +118,10 @@ def lay(options: Options) -> Plumbing:
     if options.merge or empty or same_file(1, 2):
         reading, writing = _pipe()
         stream = Stream("output", reading)
-        return Plumbing(Stdio(stdin, writing, writing, -1), [stream], (1,), ours=[reading])
+        return Plumbing(Stdio(stdin, writing, writing, CLOSED), [stream], (1,))
     out, err = _pipe(), _pipe()
     streams = [Stream("stdout", out[0]), Stream("stderr", err[0])]
-    return Plumbing(Stdio(stdin, out[1], err[1], -1), streams, (1, 2), ours=[out[0], err[0]])
+    return Plumbing(Stdio(stdin, out[1], err[1], CLOSED), streams, (1, 2))
 
 
 def _with_pty(options: Options, stdin: int, empty: bool) -> Plumbing:
@@ -110,17 +131,15 @@ def _with_pty(options: Options, stdin: int, empty: bool) -> Plumbing:
     os.set_blocking(master, False)
     through = _pipe(nonblocking=False)
     streams = [Stream("output", master, through)]
-    ours = [master, *through]
     stderr = slave
     targets: tuple[int, ...] = (1,)
     if not empty and not os.isatty(2) and os.isatty(1):
         reading, writing = _pipe()
         streams.append(Stream("stderr", reading))
-        ours.append(reading)
         stderr, targets = writing, (1, 2)
     if not empty and os.isatty(0):
         stdin = slave
-    return Plumbing(Stdio(stdin, slave, stderr, slave), streams, targets, master, ours)
+    return Plumbing(Stdio(stdin, slave, stderr, slave), streams, targets, master)
 
 
 def _pipe(nonblocking: bool = True) -> tuple[int, int]:

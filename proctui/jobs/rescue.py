@@ -44,7 +44,7 @@ class Rescue:
         self._ended: float | None = None
         try:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._directory = os.open(job.directory, flags)
+            self._directory = os.open(job.place, flags)
         except OSError:
             self._directory = -1
         store = Store(self._directory, means.bound, self._page, self._announce)

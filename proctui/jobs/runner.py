@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 from proctui.awareness import cgroup
-from proctui.awareness.baseline import Baseline
 from proctui.awareness.session import MARKER_VARIABLE, marker_value
+from proctui.ident import Identity
 from proctui.jobs import birth, capture, family, start, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.capture import Sink, Store
@@ -28,12 +29,12 @@ from proctui.jobs.members import Members
 from proctui.jobs.service import Service
 from proctui.jobs.wire import Page
 from proctui.machine import identity
-from proctui.model import Identity
 
 __all__ = ["Runner"]
 
 TICK = 1.0
-_IN_MEMORY = "the state directory lies in memory (tmpfs): at most 64 MB of output are kept"
+_IN_MEMORY = 64 << 20
+"""Bytes of output that are kept where the state directory lies in memory: no more than must be."""
 _BATCH = 8
 """Chunks of one stream that are moved before anybody else has his turn."""
 _SETTLE = 0.1
@@ -73,11 +74,9 @@ class Runner(Loop):
     def begin(self) -> None:
         """Own the session, start the command; raises only before the command is there."""
         listed = Census()
-        self._own_session(None if listed.large else listed.take())
+        self._own_session(None if listed.large else listed)
         if capture.in_memory(self.writer.directory_fd):
-            # Never more memory than must be; the state directory should lie on a disk.
-            self.store.bound = min(self.store.bound, 64 << 20)
-            self.status["notes"] = [_IN_MEMORY]
+            self.store.bound = min(self.store.bound, _IN_MEMORY)
         for sink in self.sinks:
             sink.begin()
         self._listen()
@@ -115,14 +114,14 @@ class Runner(Loop):
 
     def _fresh_status(self, pid: int) -> dict[str, Any]:
         names = [sink.name for sink in self.sinks]
-        return status.fresh(self.writer.session.id, pid, names, self.status.get("notes", []))
+        return status.fresh(self.writer.session.id, pid, names)
 
-    def _own_session(self, baseline: Baseline | None) -> None:
+    def _own_session(self, census: Census | None) -> None:
         self.writer.take_over(
             controllers=self.means.controllers(self.own), keeper=self.means.keeper
         )
-        if baseline is not None:
-            self.members.publish(baseline)
+        if census is not None:
+            self.writer.write_baseline_lines(*census.take())
 
     def _count_on(self) -> None:
         """One step of a large census; the job runs already, but who was before it is settled."""
@@ -135,7 +134,7 @@ class Runner(Loop):
         """Look at whoever is left, for somebody who has to know now."""
         if self.census is not None:
             listed, self.census = self.census, None
-            self.members.publish(listed.take())
+            self.writer.write_baseline_lines(*listed.take())
 
     def _know_job(self, pid: int) -> None:
         self.job = identity.identify(pid)
@@ -150,7 +149,7 @@ class Runner(Loop):
         pid = int(self.page.words[Page.JOB])
         directory = self.writer.directory_fd
         self.status = status.read(directory) or self._fresh_status(pid)
-        self._own_session(Census(self.writer.session.created.boottime).take())
+        self._own_session(Census(self.writer.session.created.boottime))
         self._know_group(birth.recall(self.writer.session.id))
         with contextlib.suppress(ProcessLookupError):
             self._know_job(pid)
@@ -182,7 +181,6 @@ class Runner(Loop):
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._woken = reading
         self.watch(reading, self._reap)
-        self.watch(self.means.channel.fileno(), self._hear)
         self.service.open()
         # Children may have ended before the handler stood.
         self.after("reap", 0.0, self._reap)
@@ -199,6 +197,10 @@ class Runner(Loop):
 
     def _arm(self) -> None:
         """Listen to each stream, but not to one the front has to catch up with first."""
+        channel = self.means.channel
+        if not channel.closed:
+            behind = select.POLLOUT if channel.waiting else 0
+            self.watch(channel.fileno(), self._hear, select.POLLIN | behind)
         waiting = False
         for sink in self.sinks:
             if not sink.open:
@@ -246,8 +248,6 @@ class Runner(Loop):
         channel.flush()
         if channel.closed:
             self._front_gone()
-        elif not channel.flush():
-            self.after("flush", 0.05, lambda: None)
 
     def _front_gone(self) -> None:
         """Nobody to wait for."""
@@ -321,6 +321,7 @@ class Runner(Loop):
             self.status["cleaning"] = True
             self._end_strays()
         self.status["state"] = "orphaned" if self.status["strays"] else "ended"
+        self._tell_losses()
         self._write_status()
         self._tell_end()
         self.writer.update(exit_status=self.status["exit_status"])
@@ -340,16 +341,17 @@ class Runner(Loop):
         self.after("tick", TICK, self._tick)
         self.writer.settle()
         self.members.look_if_changed()
-        if self.means.log is not None and self.means.log.trouble:
-            self._note(self.means.log.trouble)
-        if self.store.starved:
-            self._note("the disk was full: not all output was kept")
-
-    def _note(self, text: str) -> None:
-        notes = self.status.setdefault("notes", [])
-        if text not in notes:
-            notes.append(text)
+        if self._tell_losses():
             self._write_status()
+
+    def _tell_losses(self) -> bool:
+        """Add what of the output is not kept to the status; whether that is news."""
+        known = self.status.setdefault("notes", [])
+        log = self.means.log
+        losses = (None if log is None else log.trouble, self.store.loss())
+        news = [text for text in losses if text is not None and text not in known]
+        known += news
+        return bool(news)
 
     def _write_status(self) -> None:
         words = self.page.words
@@ -384,3 +386,8 @@ class Runner(Loop):
             cgroup.remove(self.writer.session.cgroup)
         self.writer.end(self.status.get("exit_status"))
         self._tell_end()
+        # What the front has no room for yet would be lost with us.
+        self.means.channel.drain()
+        from proctui.awareness.sweeping import sweep_if_due
+
+        sweep_if_due()

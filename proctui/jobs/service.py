@@ -120,7 +120,7 @@ class Service:
         return {
             "ok": True,
             "session": to_document(writer.session),
-            "baseline": self.runner.members.baseline_rows(),
+            "baseline": self.runner.members.baseline_lines().decode(),
             "spawned": [entry.document() for entry in writer.spawned()],
         }
 

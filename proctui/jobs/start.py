@@ -17,14 +17,19 @@ from typing import NamedTuple, NoReturn
 
 from proctui.errors import ProctuiError
 from proctui.jobs.options import Options
+from proctui.jobs.program import become
 from proctui.jobs.wire import Page
 from proctui.machine import limits
 
-__all__ = ["Failure", "Stdio", "start"]
+__all__ = ["CLOSED", "Failure", "Stdio", "start"]
+
+
+CLOSED = -1
+"""No descriptor at all."""
 
 
 class Stdio(NamedTuple):
-    """The descriptors the command gets, and the pty's slave (-1: none) it is led by."""
+    """The descriptors the command gets, and the pty's slave it is led by; each may be ``CLOSED``."""
 
     stdin: int
     stdout: int
@@ -55,14 +60,18 @@ def start(
             os.close(reading)
             page.words[Page.JOB] = os.getpid()
             _prepare(stdio)
-            _become(argv, environ, options)
+            _raise_walls(options)
+            try:
+                become(argv, environ)
+            except OSError as error:
+                missing = error.errno == errno.ENOENT
+                _give_up(writing, 127 if missing else 126, _reason(error))
         except ProctuiError as error:
             _give_up(writing, 125, error.message)
         except OSError as error:
-            missing = error.errno == errno.ENOENT
-            _give_up(writing, 127 if missing else 126, _reason(error))
+            _give_up(writing, 125, f"not started: {_reason(error)}")
         except BaseException as error:  # noqa: BLE001 - the child of a fork must never return
-            _give_up(writing, 125, f"{type(error).__name__}: {error}")
+            _give_up(writing, 125, f"not started: {type(error).__name__}: {error}")
     os.close(writing)
     page.words[Page.JOB] = pid
     # Blocks until the exec closed the other end or the child told why there was none.
@@ -93,9 +102,14 @@ def _prepare(stdio: Stdio) -> None:
     if stdio.terminal >= 0:
         fcntl.ioctl(stdio.terminal, termios.TIOCSCTTY, 0)
     # Above 2 first: one of them may lie where another has to go.
-    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in stdio[:3]]
+    moved = [
+        CLOSED if fd == CLOSED else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in stdio[:3]
+    ]
     for number, fd in enumerate(moved):
-        os.dup2(fd, number)
+        if fd == CLOSED:
+            os.close(number)
+        else:
+            os.dup2(fd, number)
     restore = limits.child_limits()
     if restore is not None:
         restore()
@@ -107,39 +121,10 @@ def _prepare(stdio: Stdio) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _become(argv: Sequence[str], environ: Mapping[str, str], options: Options) -> NoReturn:
-    if options.directory is not None:
-        os.chdir(options.directory)
+def _raise_walls(options: Options) -> None:
     if options.isolated:
         from proctui.jobs import isolate
 
         isolate.enter()
     if options.before_exec is not None:
         options.before_exec()
-    _exec(argv, environ)
-
-
-def _exec(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
-    """Like execvpe(3), a script without ``#!`` going to the shell included."""
-    command = argv[0]
-    if "/" in command:
-        candidates = [command]
-    elif command:
-        candidates = [f"{place or '.'}/{command}" for place in os.get_exec_path(dict(environ))]
-    else:
-        candidates = []
-    trouble: OSError | None = None
-    for path in candidates:
-        try:
-            os.execve(path, list(argv), dict(environ))
-        except OSError as error:
-            if error.errno == errno.ENOEXEC and not _is_binary(path):
-                os.execve("/bin/sh", ["sh", path, *argv[1:]], dict(environ))
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR) or "/" in command:
-                trouble = trouble or error
-    raise trouble or FileNotFoundError(errno.ENOENT, "command not found")
-
-
-def _is_binary(path: str) -> bool:
-    with open(path, "rb") as file:
-        return b"\0" in file.read(256).split(b"\n")[0]

@@ -75,7 +75,7 @@ def certificate(end: Any, began: float, oom_before: int | None) -> dict[str, Any
     }
 
 
-def fresh(session_id: str, pid: int, streams: list[str], notes: list[str]) -> dict[str, Any]:
+def fresh(session_id: str, pid: int, streams: list[str]) -> dict[str, Any]:
     """The status of a job that just began."""
     return {
         "session": session_id,
@@ -84,7 +84,7 @@ def fresh(session_id: str, pid: int, streams: list[str], notes: list[str]) -> di
         "streams": streams,
         "exit_status": None,
         "error": None,
-        "notes": notes,
+        "notes": [],
     }
 
 

@@ -37,7 +37,8 @@ def report(status: dict[str, Any], session_id: str) -> list[str]:
     for stray in strays[:_SHOWN]:
         words = " ".join(stray.get("cmdline") or [stray["name"]])[:100]
         unsure = "" if stray["certainty"] == "certain" else " (likely)"
-        lines.append(f"proctui:   {stray['pid']}  {words}{unsure}")
+        why = "; ".join(stray["evidence"])
+        lines.append(f"proctui:   {stray['pid']}  {words}{unsure}: {why}")
     if len(strays) > _SHOWN:
         lines.append(f"proctui:   and {len(strays) - _SHOWN} more")
     cleaned = status.get("cleaned")

@@ -107,6 +107,11 @@ class Tap:
         self.broken = error
         self.page.words[Page.CONSUMED + self.index] = (1 << 63) - 1
 
+    def give_up(self) -> None:
+        """Nobody is left who could bring more: what is missing is lost, and not waited for."""
+        if not self.finished() and not self.available():
+            self.fail(OSError(errno.EIO, "a part of it never came"))
+
     def _write(self, fd: int, offset: int, size: int) -> int:
         if self._pipe:
             try:

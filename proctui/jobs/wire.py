@@ -14,6 +14,7 @@ import collections
 import json
 import mmap
 import os
+import select
 import socket
 from typing import Any, Final
 
@@ -117,11 +118,16 @@ class Channel:
             except OSError:
                 self.closed = True
 
-    def flush(self) -> bool:
-        """Send what is kept; whether nothing is left."""
+    @property
+    def waiting(self) -> bool:
+        """Whether messages are kept for :meth:`flush` because the other side is behind."""
+        return bool(self._pending) and not self.closed
+
+    def flush(self) -> None:
+        """Send what is kept, as far as the other side has room for it."""
         if self._flushing:
             # A signal handler that sends while we do: its message goes out with ours.
-            return False
+            return
         self._flushing = True
         try:
             while self._pending and not self.closed:
@@ -130,14 +136,22 @@ class Channel:
                 self._end.sendmsg([raw], [rights] if fds else [])
                 self._pending.popleft()
         except BlockingIOError:
-            return False
+            pass
         except OSError:
             self.closed = True
         finally:
             self._flushing = False
         if self.closed:
             self._pending.clear()
-        return True
+
+    def drain(self) -> None:
+        """Wait until the other side has taken what is kept, or is gone."""
+        poller = select.poll()
+        if not self.closed:
+            poller.register(self._end, select.POLLOUT)
+        while self.waiting:
+            poller.poll()
+            self.flush()
 
     def receive(self) -> list[tuple[str, Any, list[int]]]:
         """All messages that have arrived; :attr:`closed` is set when the other side is gone."""

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proctui.errors import Changed, NoSuchProcess, TimedOut
+from proctui.ident import Identity
 from proctui.killing.signals import end_helper
 from proctui.machine import identity as identities
-from proctui.model import Identity
 
 __all__ = ["Attached", "attach"]
 

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 from proctui.awareness import cgroup
 from proctui.awareness.view import View
-from proctui.model import Identity, Role
+from proctui.ident import Identity
+from proctui.role import Role
 
 __all__ = ["kill_all", "populated"]
 
@@ -49,7 +50,7 @@ def kill_all(view: View, targets: Mapping[int, Identity]) -> set[int]:
                 return set()
             if view.role(pid) is not Role.SPAWNED:
                 return set()
-        descriptor = os.open(path / "cgroup.kill", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(f"{path}/cgroup.kill", os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.write(descriptor, b"1")
         finally:

@@ -69,7 +69,7 @@ class Crew:
 
     def living(self) -> list[Member]:
         """The open ones that have not ended."""
-        return [one for one in self.open() if one.pin is not None and not one.pin.dead()]
+        return self.wait(0.0)
 
     def judge(self, view: View) -> View:
         """Drop every open member that a fresh look does not show as killable any more."""
@@ -174,26 +174,39 @@ class Crew:
 
     def verify(self) -> None:
         """Settle every open outcome by what the pidfds say."""
-        deadline = time.monotonic() + REAP_WAIT
+        for member in self.living():
+            assert member.pin is not None
+            state = states.of(member.pin)
+            outcome = "uninterruptible" if state == "D" else "survivor"
+            member.give_up(outcome, _why_alive(state, member))
+        unreaped = self._await_parents([one for one in self.open() if one.pin is not None])
+        for member, parent in unreaped:
+            member.give_up("zombie", f"its parent {parent} has not reaped it yet")
         for member in self.open():
-            pin = member.pin
-            if pin is None:
+            if member.pin is None:
                 continue
-            if not pin.dead():
-                state = states.of(pin)
-                outcome = "uninterruptible" if state == "D" else "survivor"
-                member.give_up(outcome, _why_alive(state, member))
-                continue
-            parent = states.parent(pin)
-            # Our own child is reaped by whoever called us, after we have returned.
-            while not pin.reaped() and parent != os.getpid() and time.monotonic() < deadline:
-                time.sleep(0.005)
-            if not pin.reaped():
-                member.give_up("zombie", f"its parent {parent} has not reaped it yet")
-            elif member.sent is None:
+            if member.sent is None:
                 member.give_up("gone", "it ended before anything was sent")
             else:
                 member.give_up("exited", None)
+
+    def _await_parents(self, dead: Sequence[Member]) -> list[tuple[Member, int | None]]:
+        """Give the parents of the dead a moment to reap them; who is left, and to whom."""
+        deadline = time.monotonic() + REAP_WAIT
+        pause = 0.005
+        while True:
+            left = [
+                (one, states.parent(one.pin))
+                for one in dead
+                if one.pin is not None and not one.pin.reaped()
+            ]
+            # Our own child is reaped by whoever called us, after we have returned.
+            others = [one for one, parent in left if parent != os.getpid()]
+            if not others or time.monotonic() >= deadline:
+                return left
+            dead = [one for one, _ in left]
+            time.sleep(pause)
+            pause *= 2
 
     def results(self) -> tuple[Result, ...]:
         return tuple(

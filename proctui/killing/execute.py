@@ -10,7 +10,6 @@ point first.  What came of each is read from the pidfds.
 
 from __future__ import annotations
 
-import math
 import signal as system_signals
 import time
 from collections.abc import Callable, Iterable
@@ -26,6 +25,7 @@ __all__ = ["execute"]
 
 SETTLE = 1.0
 """Seconds in which the effect of a signal that is not TERM or KILL is watched, at most."""
+LONGEST_GRACE = 1e9
 NEWCOMERS = 0.02
 """Seconds between two looks for newcomers within the grace."""
 
@@ -53,8 +53,8 @@ def execute(
     signum = signals.check_signal(signal)
     if isinstance(grace, bool) or not isinstance(grace, (int, float)):
         raise BadArgument(f"grace must be a number of seconds, not {type(grace).__name__}")
-    if not math.isfinite(grace) or grace < 0:
-        raise BadArgument("grace must be 0 or more seconds")
+    if not 0 <= grace < LONGEST_GRACE:
+        raise BadArgument("grace must be 0 or more seconds, and less than thirty years")
     if type(plan) is not Plan:
         raise BadArgument("only a plan can be carried out")
     if not plan.is_intact():

@@ -12,10 +12,14 @@ import time
 from collections.abc import Iterable, Iterator
 
 from proctui.errors import Changed, NoSuchProcess, NotSupported
+from proctui.ident import Identity
 from proctui.machine import identity as identities
-from proctui.model import Identity
 
 __all__ = ["Pin", "degraded", "pin", "same", "spare_descriptors", "wait_dead"]
+
+
+_LONGEST = 86400.0
+"""Seconds of one wait; poll(2) takes no more than 24 days."""
 
 
 def degraded() -> str | None:
@@ -161,7 +165,8 @@ def _poll(fds: Iterable[int], timeout: float) -> set[int]:
     poller = select.poll()
     for fd in fds:
         poller.register(fd, select.POLLIN)
-    return {fd for fd, _ in poller.poll(max(0, int(timeout * 1000 + 0.999)))}
+    milliseconds = min(max(0.0, timeout), _LONGEST) * 1000
+    return {fd for fd, _ in poller.poll(int(milliseconds + 0.999))}
 
 
 def wait_dead(pins: Iterable[Pin], timeout: float) -> list[Pin]:

@@ -21,12 +21,12 @@ from proctui.awareness.truth import learn
 from proctui.awareness.view import View
 from proctui.awareness.watch import Watch
 from proctui.errors import AccessDenied, NoSuchProcess, ProctuiError, RefusedError, check_pid
+from proctui.ident import Identity
 from proctui.killing import signals
 from proctui.killing.execute import execute
 from proctui.killing.plan import Plan, make_group_plan, make_plan, require_targets
 from proctui.killing.report import Report
 from proctui.machine import identity as identities
-from proctui.model import Identity
 
 __all__ = ["ProcessGroupProtection", "ProcessProtection", "own_look"]
 
@@ -41,7 +41,7 @@ def own_look() -> Iterator[Callable[[], View]]:
     Either way this process's own living children count as spawned.  Another
     session that merely lives on the machine has no say here.
     """
-    found = registry.scan()
+    found = registry.scan(ended=False)
     sessions = [one for one in found.sessions if one.state == "live" and not one.foreign]
     inside = containing(sessions)
     if found.problems and not (inside and inside[0].owner_alive):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from proctui.ident import Identity
 from proctui.killing.plan import Plan
-from proctui.model import Identity
 
 __all__ = ["OUTCOMES", "Report", "Result"]
 

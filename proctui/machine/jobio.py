@@ -36,6 +36,10 @@ class JobIo:
             self.drop(pid)
         return {pid: self._one(now, pid) for pid in wanted}
 
+    def last(self) -> dict[int, Io]:
+        """The figures of the last sample, of those that live."""
+        return {pid: io for pid, (_, _, io) in self._last.items()}
+
     def _one(self, now: float, pid: int) -> Io:
         try:
             raw = self._read(pid)

@@ -104,7 +104,7 @@ class ProcSource:
 
         ``job``: pids read at every tick, their I/O and argv too.  ``fresh``:
         list ``/proc`` and read the long sleepers as well, whatever the
-        counters say.
+        counters say; nobody decides on I/O, so it stays as the last tick had it.
         """
         self._tick += 1
         if self._may_raise and self._tick > 1 and self._files.held < len(self._entries):
@@ -152,7 +152,7 @@ class ProcSource:
             born=tuple(born),
             died=tuple(entry.row for entry in dead),
             changed=frozenset(changed),
-            io=self._io.sample(now, [pid for pid in job if pid in self._entries]),
+            io=self._io.last() if fresh else self._io.sample(now, job & self._entries.keys()),
             warnings=self._warnings(),
         )
 

@@ -70,13 +70,11 @@ class Host:
 
     @classmethod
     def _own_session(cls, client: Identity | None) -> Host:
-        from proctui.awareness import registry
         from proctui.awareness.baseline import Baseline
         from proctui.awareness.watch import Watch
         from proctui.awareness.writer import create_session
         from proctui.machine.source import open_source
 
-        registry.sweep()
         source = open_source()
         baseline, _ = Baseline.capture(source)
         writer = create_session(f"mcp: {_name_of(client)}", kind="mcp", leader=client)

@@ -32,14 +32,22 @@ def list_sessions() -> Sessions:
     rows = [
         _row(session)
         for session in found.sessions
-        if session.state != "ended"
-        or (session.directory is not None and session.directory.parent == ours)
+        if not _is_unborn(session)
+        and (
+            session.state != "ended"
+            or (session.directory is not None and session.directory.parent == ours)
+        )
     ]
     result: dict[str, Any] = {"sessions": rows}
-    warnings = [f"{problem.path}: {problem.reason}" for problem in found.problems]
+    warnings = [f"{one.path}: {one.reason}" for one in (*found.problems, *found.recovered)]
     if warnings:
         result["warnings"] = warnings
     return cast(Sessions, result)
+
+
+def _is_unborn(session: Session) -> bool:
+    """Whether its command is about to be started; there is no job yet."""
+    return session.kind in ("run", "demo") and session.leader is None
 
 
 def _own_directory() -> Path:

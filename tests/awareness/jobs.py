@@ -132,3 +132,8 @@ def hide(
 
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def terminal_of(pid: int) -> int:
+    """The device number of its controlling terminal, 0 for none."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[4])

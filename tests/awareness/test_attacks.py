@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from proctui.awareness import memory, registry
+from proctui.awareness import memory, registry, sweeping
 from proctui.awareness.baseline import Baseline
 from proctui.awareness.opening import open_watch
 from proctui.awareness.select import resolve_session
@@ -133,10 +134,10 @@ import sys, time
 from proctui.awareness import writer
 from proctui.awareness.session import from_document
 from proctui.machine.identity import identify, own
-import json, os, dataclasses, pathlib
+import json, os, pathlib
 path = pathlib.Path({str(at(session_id))!r})
 session = from_document(json.loads((path / "session.json").read_text()), path)
-fake = dataclasses.replace(session, runner=own(), leader=identify({stranger.pid}))
+fake = session._replace(runner=own(), leader=identify({stranger.pid}))
 directory = os.open(path, os.O_RDONLY)
 from proctui.awareness import files
 handle = files.open_locked_replacement(directory, "session.json", writer._dump(fake), lock=True)
@@ -167,7 +168,7 @@ def test_a_session_of_an_earlier_boot_is_over_at_once() -> None:
         assert resolve_session(signalling=True) is None
         with pytest.raises(RefusedError, match="earlier boot"):
             open_watch(session_id, signalling=True)
-        registry.sweep()
+        sweeping.sweep()
         with pytest.raises(NoSuchSession):
             registry.load_session(session_id)
 
@@ -195,12 +196,12 @@ def test_sweeping_takes_the_stale_and_leaves_the_living() -> None:
         gone.end()
         useful = create_session("ran", kind="run", leader=kernel.own())
         useful.end(0)
-        assert registry.sweep() == [gone.session.id]
+        assert sweeping.sweep() == [gone.session.id]
         assert {one.id for one in registry.list_sessions(ended=True)} == {kept, useful.session.id}
 
 
 def test_a_state_directory_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proctui.paths.state_candidates", lambda: [Path("/proc/nowhere")])
+    monkeypatch.setattr("proctui.paths.state_places", lambda: ["/proc/nowhere"])
     with pytest.raises(AccessDenied, match="no directory for sessions"):
         create_session("job")
 
@@ -265,10 +266,83 @@ def test_a_watch_that_follows_keeps_what_it_learnt_from_a_dead_owner() -> None:
 def test_a_baseline_of_what_runs_reads_back(tmp_path: Path) -> None:
     source = open_source()
     baseline, snapshot = Baseline.capture(source)
-    rows = json.loads(json.dumps(baseline.to_rows()))
-    again = Baseline.from_rows(rows)
+    lines = baseline.to_bytes()
+    again = Baseline.from_bytes(lines)
     assert again.span == baseline.span and len(again) == len(baseline) > 3
     assert all(row.identity in again for row in snapshot.procs.values() if row.identity in baseline)
     with pytest.raises(ValueError, match="holds"):
-        Baseline.from_rows(rows[:-1])
+        Baseline.from_bytes(b"".join(lines.splitlines(keepends=True)[:-1]))
     Watch(source, history=0).close()
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred jobs that wrote a lot must not fill the disk for two weeks."""
+    monkeypatch.setattr(sweeping, "_KEEP_BYTES", 3_000_000)
+    ids = []
+    for number in range(4):
+        writer = create_session(f"job {number}", kind="run", leader=kernel.own())
+        (at(writer.session.id) / "output.log").write_bytes(b"x" * 1_000_000)
+        ids.append(writer.session.id)
+        writer.end(0)
+    assert set(sweeping.sweep()) == set(ids[:-2])
+    assert {one.id for one in registry.list_sessions(ended=True)} == set(ids[-2:])
+
+
+def test_sweeping_is_done_once_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = create_session("watched", kind="watch", leader=kernel.own())
+    stamp = tmp_path / "state" / "proctui" / ".swept"
+    before = stamp.stat().st_mtime
+    gone.end()
+    assert sweeping.sweep_if_due() == []
+    os.utime(stamp, (before - 3700, before - 3700))
+    assert sweeping.sweep_if_due() == [gone.session.id]
+    assert stamp.stat().st_mtime >= before
+
+
+def test_what_is_over_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look asks for the sessions; a hundred that ended must not cost it a thing."""
+    for number in range(3):
+        create_session(f"job {number}", kind="run", leader=kernel.own()).end(0)
+    assert len(registry.scan().sessions) == 3
+    parsed: list[object] = []
+    parse = registry.from_document
+    monkeypatch.setattr(registry, "from_document", lambda *a: parsed.append(a) or parse(*a))
+    assert len(registry.scan().sessions) == 3 and parsed == []
+    assert registry.scan(ended=False).sessions == () and parsed == []
+
+
+@pytest.mark.parametrize(
+    "attack", ["gone", "says ended", "says ended in place", "open registry", "spoilt in place"]
+)
+def test_a_living_owner_needs_no_files(attack: str) -> None:
+    """A job may wreck what stands on the disk; nothing that its owner knows is lost by it."""
+    from proctui.tools.sessions import list_sessions
+
+    with running(SLEEP) as stray, running(SLEEP) as job, session_of(job.pid, stray.pid) as child:
+        session_id = named(child)
+        file = at(session_id, "session.json")
+        if attack == "gone":
+            shutil.rmtree(at(session_id))
+        elif attack == "says ended":
+            fake = file.with_name("fake")
+            fake.write_text(file.read_text().replace('"running"', '"ended"'))
+            fake.chmod(0o600)
+            fake.rename(file)
+        elif attack == "says ended in place":
+            text = file.read_text().replace('"running"', '"ended"')
+            with file.open("r+") as opened:
+                opened.write(text)
+                opened.truncate()
+        elif attack == "open registry":
+            registry.session_roots()[0].chmod(0o777)
+        else:
+            with file.open("r+") as opened:
+                opened.write("{")
+        (row,) = list_sessions()["sessions"]
+        assert (row["id"], row["state"]) == (session_id, "live")
+        with open_watch(signalling=True) as watch:
+            assert watch.session is not None and watch.session.id == session_id
+            view = watch.look()
+            verdict = view.verdict(stray.pid)
+            assert (verdict.role, verdict.certainty) == (Role.SPAWNED, Certainty.CERTAIN)
+            assert view.blocked is None

@@ -108,7 +108,7 @@ def test_a_write_that_fails_leaves_the_old_content(
 HOLD = """
 import fcntl, sys, time
 file = open(sys.argv[1], "r+b")
-fcntl.lockf(file, fcntl.LOCK_EX)
+fcntl.lockf(file, fcntl.LOCK_EX, 1, int.from_bytes(b"proc"))
 print("held", flush=True)
 time.sleep(60)
 """
@@ -122,6 +122,30 @@ def test_the_holder_of_a_lock_is_named(directory: int, tmp_path: Path) -> None:
         with running(python(HOLD, str(tmp_path / "d" / "x")), stdout=-1, text=True) as child:
             assert child.stdout is not None and child.stdout.readline() == "held\n"
             assert files.lock_holder(descriptor) == child.pid
+            info = os.fstat(descriptor)
+            assert (files.locks() or {})[info.st_dev, info.st_ino] == child.pid
         wait_for(lambda: files.lock_holder(descriptor) is None, what="the lock's end")
+    finally:
+        os.close(descriptor)
+
+
+OTHER_BYTES = """
+import fcntl, os, sys, time
+descriptor = os.open(sys.argv[1], os.O_RDWR)
+fcntl.lockf(descriptor, fcntl.LOCK_EX, 10, 0)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_on_other_bytes_is_no_owners(directory: int, tmp_path: Path) -> None:
+    """Who may write the file may lock parts of it; that takes it from nobody."""
+    files.write_atomic(directory, "x", b"x")
+    descriptor = os.open(tmp_path / "d" / "x", os.O_RDONLY)
+    try:
+        with running(python(OTHER_BYTES, str(tmp_path / "d" / "x")), stdout=-1, text=True) as child:
+            assert child.stdout is not None and child.stdout.readline() == "held\n"
+            assert files.lock_holder(descriptor) is None
+            assert child.pid not in (files.locks() or {}).values()
     finally:
         os.close(descriptor)

@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from proctui.awareness import registry
+from proctui.awareness import registry, sweeping
 from proctui.awareness.library import ProcessBaseline
 from proctui.awareness.opening import open_watch
 from proctui.awareness.select import resolve_session
@@ -108,7 +108,7 @@ def test_its_session_ends_with_the_program(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", code, *argument], check=True, capture_output=True)
         sessions = registry.list_sessions(ended=True)
         assert [one.state for one in sessions] == ["ended"] * left
-    assert len(registry.sweep()) == 1
+    assert len(sweeping.sweep()) == 1
 
 
 def test_what_outlives_the_program_makes_its_session_orphaned() -> None:
@@ -135,7 +135,7 @@ def test_what_outlives_the_program_makes_its_session_orphaned() -> None:
 def test_a_registry_that_cannot_be_written_costs_the_registration_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proctui.paths.state_candidates", lambda: [Path("/proc/nowhere")])
+    monkeypatch.setattr("proctui.paths.state_places", lambda: ["/proc/nowhere"])
     with ProcessBaseline() as baseline, running(SLEEP) as child:
         assert baseline.session is None
         assert baseline.get_safe_to_kill() == {child.pid}

@@ -51,18 +51,20 @@ def test_a_baseline_knows_what_was_born_while_it_was_taken() -> None:
     unseen = world.add(14, 1, ticks=1003)
     after = world.add(15, 1, ticks=1005)
     assert baseline.born_during(unseen) and not baseline.born_during(after)
-    again = Baseline.from_rows(json.loads(json.dumps(baseline.to_rows())))
+    again = Baseline.from_bytes(baseline.to_bytes())
     assert again.born_during(unlisted) and edge.identity in again
 
 
 @pytest.mark.parametrize(
     "rows",
-    [None, [], [1], [["span", 1, 2, 5, True, 0]], [["span", 1, 2, 0, 1, 0]], [["span"]],
+    [[], [None], [1], [["span", 1, 2, 5, True, 0]], [["span", 1, 2, 0, 1, 0]], [["span"]],
      [["span", 1.0, 2.0, 1, True, 0], [["b", 1, None, None, None], "x"]]],
 )  # fmt: skip
-def test_a_baseline_that_is_not_whole_is_refused(rows: object) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        Baseline.from_rows(rows)
+def test_a_baseline_that_is_not_whole_is_refused(rows: list[object]) -> None:
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    for raw in (lines, lines + b"[", lines + b"\n"):
+        with pytest.raises(ValueError, match=r"."):
+            Baseline.from_bytes(raw)
 
 
 def identity(pid: int, inode: int = 0) -> Identity:
@@ -224,9 +226,7 @@ def served(answer: bytes | None) -> Iterator[Session]:
     argv = python(code, str(directory), "silence" if answer is None else answer.decode())
     with running(argv, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None and child.stdout.readline() == "up\n"
-        import dataclasses
-
-        yield dataclasses.replace(writer.session, runner=kernel.identify(child.pid))
+        yield writer.session._replace(runner=kernel.identify(child.pid))
     writer.detach()
 
 
@@ -236,10 +236,8 @@ def test_the_recorded_runner_is_heard() -> None:
 
 
 def test_somebody_else_behind_the_socket_is_not() -> None:
-    import dataclasses
-
     with served(b'{"ok": true}') as session:
-        other = dataclasses.replace(session, runner=kernel.identify(os.getppid()))
+        other = session._replace(runner=kernel.identify(os.getppid()))
         with pytest.raises(RefusedError, match="answers for the session"):
             live.ask(other, {"ask": "truth"})
 

@@ -15,7 +15,7 @@ from proctui.awareness.connector import open_connector
 from proctui.errors import NoSuchProcess
 from proctui.machine import identity as kernel
 from proctui.model import Certainty, Role
-from tests.awareness.jobs import SUBREAPER, Job, hide, job, parent_of
+from tests.awareness.jobs import SUBREAPER, Job, hide, job, parent_of, terminal_of
 from tests.support import python, running, wait_for
 
 __all__ = ["job"]
@@ -218,6 +218,8 @@ def test_a_tmux_window_opened_later_is_likely(job: Callable[..., Job], tmp_path:
     )  # fmt: skip
     window, server = map(int, shown.stdout.split())
     started.hidden += [kernel.identify(server), kernel.identify(window)]
+    # tmux answers when it has forked; the child takes its terminal a moment later.
+    wait_for(lambda: terminal_of(window), what="the window's terminal")
     view = started.watch.look()
     assert view.verdict(server).certainty is Certainty.CERTAIN
     verdict = view.verdict(window)

@@ -197,3 +197,14 @@ def test_unknown_sessions() -> None:
     for wrong in ("f" * 32, "0123", "no such label", "../x", ""):
         with pytest.raises(NoSuchSession):
             registry.load_session(wrong)
+
+
+def test_a_job_is_listed_once_there_is_one() -> None:
+    from proctui.tools.sessions import list_sessions
+
+    writer = create_session("job", kind="run")
+    assert list_sessions()["sessions"] == []
+    writer.update(leader=kernel.own())
+    (row,) = list_sessions()["sessions"]
+    assert row["state"] == "live" and row["leader"] is not None
+    writer.discard()

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from proctui.awareness.writer import create_session
+from proctui.machine.identity import own
 from tests.contract.outside import PROCTUI, document, failure, proctui
 from tests.support import alive, running, wait_for
 
@@ -225,6 +227,26 @@ def test_a_session_nobody_has(command: str) -> None:
         assert person.leaves() == 3
         return
     failure(*argv, kind="no-such-session", status=3)
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "kind"),
+    [("4194304", 3, "no-such-process"), ("1", 2, "bad-argument"), ("x", 2, "bad-argument")],
+)
+def test_a_kill_always_prints_plan_and_results(target: str, status: int, kind: str) -> None:
+    found = failure("kill", target, "--yes", kind=kind, status=status)
+    assert found["plan"] == {"id": None, "targets": [], "refused": []} and found["results"] == []
+    found = failure("strays", "--end", "--session", "ffff", kind="no-such-session", status=3)
+    assert found["plan"]["targets"] == found["results"] == []
+
+
+def test_people_are_shown_the_last_sessions_that_ended() -> None:
+    for number in range(13):
+        create_session(f"job {number}", kind="run", leader=own()).end(0)
+    assert len(document("sessions")["sessions"]) == 13
+    lines = proctui("sessions", status=0).stdout.splitlines()
+    assert [line.split()[-1] for line in lines[1:-1]] == [str(n) for n in range(12, 2, -1)]
+    assert lines[-1].startswith("and 3 more that ended")
 
 
 def test_several_sessions_are_named_where_it_matters() -> None:

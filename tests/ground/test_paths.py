@@ -13,7 +13,7 @@ def test_home_comes_from_the_password_database_where_home_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("HOME")
-    assert paths.home() == Path(pwd.getpwuid(os.getuid()).pw_dir)
+    assert paths.home() == pwd.getpwuid(os.getuid()).pw_dir
 
 
 def test_relative_xdg_values_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,8 +51,9 @@ def test_a_baseline_process_is_adopted_and_the_session_lives_as_long(state: Path
         spawned = {row["identity"][1]: row for row in truth["spawned"]}
         assert spawned[stranger.pid]["certainty"] == "certain"
         assert spawned[stranger.pid]["evidence"][0].startswith("adopted by Zoë␛ at ")
-        assert stranger.pid not in [row[0][1] for row in truth["baseline"][1:]]
-        assert str(stranger.pid) not in (directory(state) / "baseline.jsonl").read_text().split()
+        for lines in (truth["baseline"], (directory(state) / "baseline.jsonl").read_text()):
+            rows = [json.loads(line) for line in lines.splitlines()[1:]]
+            assert rows and stranger.pid not in [row[0][1] for row in rows]
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(30) == 0

@@ -30,7 +30,7 @@ def groups() -> set[str]:
     base = cgroup.mount()
     own = cgroup.own_path()
     assert base is not None and own is not None
-    return {entry.name for entry in (base / own.lstrip("/")).glob("proctui-*")}
+    return {entry.name for entry in Path(f"{base}{own}").glob("proctui-*")}
 
 
 def run(script: str, *options: str) -> subprocess.CompletedProcess[str]:

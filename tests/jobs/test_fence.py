@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,15 @@ def test_no_typing_into_the_terminal() -> None:
 def test_status_and_missing_commands_pass_through() -> None:
     assert inside("sh", "-c", "exit 7").returncode == 7
     assert "FileNotFoundError" in inside("/nonexistent/command").stderr
+
+
+def test_nothing_of_pythons_stays_in_the_command(tmp_path: Path) -> None:
+    ignored = inside("grep", "SigIgn", "/proc/self/status")
+    assert ignored.stdout.split() == ["SigIgn:", "0000000000000000"]
+    script = tmp_path / "script"
+    script.write_text("echo $1\n")
+    script.chmod(0o755)
+    assert inside(str(script), "hello").stdout == "hello\n"
 
 
 def test_where_it_is_missing_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,54 @@ def test_a_stalled_reader_stalls_the_job(tmp_path: Path) -> None:
         assert process.poll() is None
 
 
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_what_is_closed_stays_closed(tmp_path: Path, closing: str) -> None:
+    code = (
+        "import os, sys\n"
+        "def shut(n):\n"
+        "    try: os.fstat(n)\n"
+        "    except OSError: return True\n"
+        "found = ' '.join(str(n) for n in range(3) if shut(n))\n"
+        "open(sys.argv[1], 'w').write(found)"
+    )
+    script, plain, ours = tmp_path / "look.py", tmp_path / "plain", tmp_path / "ours"
+    script.write_text(code)
+    look = f"{sys.executable} {script}"
+    assert shell(f"{look} {plain} {closing}").returncode == 0
+    assert shell(f"RUN -- {look} {ours} {closing}").returncode == 0
+    assert ours.read_text() == plain.read_text() != ""
+
+
+def test_a_closed_output_is_an_error_of_the_command() -> None:
+    assert shell("RUN -- /bin/echo hello >&-").returncode == 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"LC_CTYPE": "C.UTF-8"}, {"LANG": "C"}])
+def test_the_environment_is_the_callers(settings: dict[str, str]) -> None:
+    names = ("PATH", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "PROCTUI_FALLBACK")
+    environ = {name: os.environ[name] for name in names} | settings
+    for verb in (["run", "--no-tui"], ["fence"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "proctui", *verb, "--", "/usr/bin/env"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 125:
+            said = dict(line.split("=", 1) for line in done.stdout.splitlines())
+            said.pop("PROCTUI_SESSION", None)
+            assert said == environ, verb
+
+
+def test_too_few_descriptors_are_our_trouble_not_the_commands() -> None:
+    statuses = {
+        shell(f"ulimit -n {limit}; RUN -- sh -c 'exit 3'").returncode for limit in range(14, 24)
+    }
+    assert statuses <= {3, 125} and 125 in statuses
+    assert shell("ulimit -n 32; RUN -- sh -c 'ulimit -n'").stdout == b"32\n"
+
+
 def test_other_descriptors_are_handed_on(tmp_path: Path) -> None:
     done = shell(f"RUN -- sh -c 'echo through >&7' 7>{tmp_path}/seven; cat {tmp_path}/seven")
     assert done.stdout == b"through\n"
@@ -198,6 +246,8 @@ def test_the_capture_is_bounded_and_the_cut_is_told(state: Path, tmp_path: Path)
     kept = sum(path.stat().st_size for path in directory(state).glob("stdout*.log"))
     assert 64 << 20 <= kept <= 96 << 20
     assert status(state)["cut"][0] == 120_000_000 - kept
+    assert b"the beginning of the output is not kept with the session" in done.stderr
+    assert b"64 MB" in done.stderr and done.stderr.count(b"\n") == 1
 
 
 def test_files_are_private_and_the_end_is_certified(state: Path) -> None:
@@ -226,7 +276,7 @@ def test_the_runner_tells_the_truth_and_resizes(state: Path) -> None:
         spawned = {entry["identity"][1]: entry for entry in answer["spawned"]}
         assert spawned[child]["certainty"] == "certain"
         assert str(pid_of(state, "leader")) in spawned[child]["evidence"][0]
-        assert answer["baseline"][0][0] == "span"
+        assert answer["baseline"] == (directory(state) / "baseline.jsonl").read_text()
         assert live.ask(found, {"ask": "status"})["status"]["state"] == "running"
         refused = live.ask(found, {"ask": "resize", "columns": 100, "rows": 30})
         assert refused["error"]["kind"] == "not-supported"
@@ -258,6 +308,7 @@ def test_a_stray_is_reported_with_how_to_end_it(state: Path, tmp_path: Path) -> 
         done = shell(f"RUN -- sh -c {script!r}" if '"' in script else f'RUN -- sh -c "{script}"')
         assert done.returncode == 4
         assert b"1 process of it did not" in done.stderr and b"strays --end" in done.stderr
+        assert re.search(rb"\d+  sleep \d+: (orphan of the job|child of)", done.stderr)
         assert session(state)["state"] == "running"
         assert status(state)["state"] == "orphaned"
     finally:

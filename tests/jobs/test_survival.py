@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,23 @@ def test_a_full_disk_costs_the_capture_not_the_output(tmp_path: Path) -> None:
         pytest.skip("no mounts allowed here")
     assert done.returncode == 0, done.stderr
     assert done.stdout == want
-    assert b"tmpfs" in done.stderr
+    assert done.stderr == b"proctui: the disk was full: not all output was kept\n"
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no tmpfs")
+def test_a_state_directory_in_memory_is_no_matter_for_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        monkeypatch.setenv("XDG_STATE_HOME", place)
+        done = subprocess.run(
+            [*RUN, "--", "sh", "-c", "echo out; echo err >&2"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+        wait_for(lambda: ended(Path(place)))
+    assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
 
 
 @pytest.mark.parametrize("order", [("keeper", "runner"), ("runner", "keeper")])

@@ -125,7 +125,7 @@ class Scene:
             boot_id=identities.boot_id(),
             pidns=identities.pidns(),
             created=Moment(0.0, 0.0),
-            directory=directory,
+            place=None if directory is None else str(directory),
             cgroup=cgroup,
         )
 

@@ -127,7 +127,7 @@ if how == "file of real bytes":
 if how != "unprepared":
     assert reserve.prepare(os.open(folder, os.O_RDONLY))
 import proctui.paths
-proctui.paths.state_candidates = lambda: [disk / "state"]
+proctui.paths.state_places = lambda: [str(disk / "state")]
 # The target fills the disk itself, and would go on for ever.
 code = '''
 import sys
@@ -177,7 +177,7 @@ def test_a_full_disk_does_not_save_what_fills_it(tmp_path: Path, how: str) -> No
 def test_where_nothing_can_be_written_the_kill_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proctui.paths.state_candidates", lambda: [Path("/proc/nowhere")])
+    monkeypatch.setattr("proctui.paths.state_places", lambda: ["/proc/nowhere"])
     (folder / "audit.jsonl").mkdir()
     with running(SLEEP) as target:
         scene = Scene([target.pid], directory=folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -32,7 +31,7 @@ def session() -> Iterator[tuple[str, str]]:
 
 def scene_of(session: tuple[str, str], *spawned: subprocess.Popen[bytes]) -> Scene:
     scene = Scene([child.pid for child in spawned])
-    scene.session = replace(scene.session, id=session[0], cgroup=session[1])
+    scene.session = scene.session._replace(id=session[0], cgroup=session[1])
     return scene
 
 

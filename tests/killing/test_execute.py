@@ -209,7 +209,7 @@ def test_a_changed_copy_of_a_plan_is_refused() -> None:
 def test_a_plan_is_not_carried_out_in_the_eyes_of_another_session() -> None:
     with running(SLEEP) as target:
         scene, other = Scene([target.pid]), Scene([target.pid])
-        other.session = replace(other.session, id="1" * 32)
+        other.session = other.session._replace(id="1" * 32)
         report = execute(make_plan(scene.look, [target.pid]), other.look)
         assert [one.outcome for one in report.results] == ["denied"] and not report.done
         assert report.to_dict()["error"]["kind"] == "refused"
@@ -227,7 +227,7 @@ def test_the_last_wall_behind_the_roles() -> None:
 def test_without_a_place_for_the_audit_line_nothing_is_signalled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proctui.paths.state_candidates", lambda: [Path("/proc/nowhere")])
+    monkeypatch.setattr("proctui.paths.state_places", lambda: ["/proc/nowhere"])
     with running(SLEEP) as target:
         scene = Scene([target.pid])
         with pytest.raises(RefusedError, match="audit"):

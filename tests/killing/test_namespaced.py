@@ -259,7 +259,7 @@ for bad in (0, -1, True, None, "TERM", 9.0, 65, mock):
     except BadArgument:
         continue
     raise AssertionError(bad)
-for bad in (-1, True, None, "1", float("nan"), float("inf"), mock):
+for bad in (-1, True, None, "1", float("nan"), float("inf"), 10**400, 2**63, mock):
     try:
         execute(plan, watch.look, grace=bad)
     except BadArgument:

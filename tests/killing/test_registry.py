@@ -83,9 +83,9 @@ def test_without_a_runner_spoilt_files_refuse_everything(state: Path, tmp_path: 
 def leave_the_group(*pids: int) -> None:
     """Out of the session's own control group, which would be live evidence."""
     base, own = cgroup.mount(), cgroup.own_path()
-    if base is not None and own is not None and os.access(base / own.lstrip("/"), os.W_OK):
+    if base is not None and own is not None and os.access(f"{base}{own}", os.W_OK):
         for pid in pids:
-            (base / own.lstrip("/") / "cgroup.procs").write_text(str(pid))
+            Path(f"{base}{own}/cgroup.procs").write_text(str(pid))
 
 
 def test_files_alone_make_nothing_certain(state: Path, tmp_path: Path) -> None:

@@ -216,3 +216,10 @@ def test_degraded_mode_compares_start_times_and_says_so(monkeypatch: pytest.Monk
         assert alive(child.pid)
         signals.send(held, signal.SIGKILL)
         assert signals.wait_dead([held], 5.0) == []
+
+
+def test_a_wait_of_years_is_cut_into_what_poll_takes() -> None:
+    with running(["sleep", "0.05"]) as child:
+        held = signals.pin(identities.identify(child.pid))
+        assert signals.wait_dead([held], 1e8) == []
+        held.close()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from proctui.cli.ask import confirm
 from proctui.cli.commands.look import role_span
 from proctui.cli.output import Line, print_json, print_lines, span, status_of, table, warn
-from proctui.errors import RefusedError, check_pid
+from proctui.errors import ProctuiError, RefusedError, check_pid
 
 if TYPE_CHECKING:
     from proctui.awareness.view import View
@@ -21,6 +22,22 @@ _GOOD = frozenset({"exited", "zombie", "gone"})
 
 
 def kill(args: Namespace) -> int:
+    with _nothing_else():
+        return _kill(args)
+
+
+@contextlib.contextmanager
+def _nothing_else() -> Iterator[None]:
+    """Whoever reads ``plan`` and ``results`` finds them, empty, where it came to no plan."""
+    try:
+        yield
+    except ProctuiError as error:
+        plan: dict[str, Any] = {"id": None, "targets": [], "refused": []}
+        error.result = {"plan": plan, "results": [], **(error.result or {})}
+        raise
+
+
+def _kill(args: Namespace) -> int:
     from proctui.killing.plan import make_plan
     from proctui.machine.identity import identify, parse_target
     from proctui.tools.context import looking
@@ -52,15 +69,23 @@ def _named_keys(look: Callable[[], View], named: Iterable[Any]) -> frozenset[Any
 
 
 def strays(args: Namespace) -> int:
+    from proctui.tools.context import looking
+    from proctui.tools.sessions import strays_of
+
+    if args.end:
+        with _nothing_else():
+            return _end_strays(args)
+    with looking(args.session) as look:
+        return _print(strays_of(look()), args, _listing)
+
+
+def _end_strays(args: Namespace) -> int:
     from proctui.killing.plan import make_strays_plan
     from proctui.tools.context import looking
     from proctui.tools.sessions import strays_of
 
-    with looking(args.session, signalling=args.end) as look:
-        view = look()
-        listed = strays_of(view)
-        if not args.end:
-            return _print(listed, args, _listing)
+    with looking(args.session, signalling=True) as look:
+        listed = strays_of(look())
         plan = make_strays_plan(look)
         status = _carry_out(plan, look, args, beside=listed)
         if not args.json:

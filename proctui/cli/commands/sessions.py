@@ -12,6 +12,7 @@ from proctui.errors import RefusedError, check_pid
 
 __all__ = ["adopt", "sessions"]
 
+_ENDED_SHOWN = 10
 _STYLE = {"live": "good", "orphaned": "warn", "ended": "dim"}
 
 
@@ -26,6 +27,8 @@ def _sessions(result: Mapping[str, Any]) -> Iterable[Line]:
     if not rows:
         yield "no sessions (`proctui run -- CMD` starts one)"
         return
+    over = [row for row in rows if row["state"] == "ended"][_ENDED_SHOWN:]
+    rows = [row for row in rows if row not in over]
     yield from table(
         [
             ("ID", "<"),
@@ -47,6 +50,8 @@ def _sessions(result: Mapping[str, Any]) -> Iterable[Line]:
             for row in rows
         ),
     )
+    if over:
+        yield f"and {len(over)} more that ended (--json lists them)"
 
 
 def _leader(leader: Any) -> str:

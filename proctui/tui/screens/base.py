@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "PaneScreen"]
 
-LEVELS = {"stray": "warning", "alert": "warning", "killed": "warning"}
+LEVELS = {None: "info", "stray": "warning", "alert": "warning", "killed": "warning"}
 """How the log ranks an event of a kind, where it is no error."""
 
 
@@ -166,13 +166,10 @@ class PaneScreen(Screen[None]):
     def visible_panes(self) -> list[str]:
         return [name for name in PANES if self.pane(name).size.height > 0]
 
-    def event(self, text: str, kind: str, moment: float | None = None) -> None:
-        """Something of a kind of :data:`MARKS` happened: the log and the graphs tell it.
-
-        Without a text the graphs alone do.
-        """
+    def event(self, text: str, kind: str | None = None, moment: float | None = None) -> None:
+        """Something happened: the log tells its text, the graphs its kind of :data:`MARKS`."""
         history = None if self.live is None else self.live.history
-        if history is not None:
+        if history is not None and kind is not None:
             self.chronicle.note(history.last, kind)
         model = self.log_pane.model
         if model is not None and text:
