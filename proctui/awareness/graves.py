@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 from proctui.awareness.exits import Exits
 from proctui.awareness.view import Tomb, View
+from proctui.machine import oom
 from proctui.model import Proc, Role, Snapshot
 
 __all__ = ["Graves"]
@@ -24,6 +27,7 @@ class Graves:
         self._peaks: dict[int, tuple[Proc, int]] = {}
         self._tombs: tuple[Tomb, ...] = ()
         self._holding: frozenset[int] = frozenset()
+        self._oom_kills = oom.kills() if exits else None
 
     def update(
         self, snapshot: Snapshot, before: View | None, job: frozenset[int]
@@ -36,6 +40,7 @@ class Graves:
                 role = before.verdict(proc.pid).role
                 if role is Role.SPAWNED or whole:
                     fresh.append(self._bury(proc, role, before, snapshot))
+            fresh = self._explained(fresh)
         for pid in job:
             proc = snapshot.procs[pid]
             known = self._peaks.get(pid)
@@ -68,6 +73,18 @@ class Graves:
             peak_rss=peak or None,
             exit=None if self._exits is None else self._exits.release(proc.identity),
         )
+
+    def _explained(self, fresh: list[Tomb]) -> list[Tomb]:
+        """Mark whom the OOM killer took: of those killed the largest, as many as it had victims."""
+        killed = [tomb for tomb in fresh if tomb.exit == -signal.SIGKILL]
+        if not killed:
+            return fresh
+        before, self._oom_kills = self._oom_kills, oom.kills()
+        if before is None or self._oom_kills is None:
+            return fresh
+        victims = self._oom_kills - before
+        killed.sort(key=lambda tomb: -(tomb.peak_rss or 0))
+        return [one._replace(oom=True) if one in killed[:victims] else one for one in fresh]
 
     def close(self) -> None:
         if self._exits is not None:

@@ -30,6 +30,7 @@ class Tomb(NamedTuple):
     the tick that missed it first, ``lifetime`` seconds, ``peak_rss`` the most
     bytes seen, ``exit`` its wait status as :func:`os.waitstatus_to_exitcode`
     gives it (negative: the signal), ``None`` where the kernel didn't tell.
+    ``oom``: it was killed while the kernel's OOM killer struck.
     """
 
     identity: Identity
@@ -41,6 +42,7 @@ class Tomb(NamedTuple):
     cpu_seconds: float | None
     peak_rss: int | None
     exit: int | None
+    oom: bool = False
 
 
 def _no_info(identity: Identity) -> ProcInfo | None:

@@ -14,7 +14,7 @@ from proctui.jobs.playground.life import front_variable
 __all__ = ["run_demo", "start_demo"]
 
 
-def start_demo(*, dashboard: bool = True) -> Job:
+def start_demo(*, dashboard: bool = True, meanwhile: Callable[[], None] | None = None) -> Job:
     """Start the playground; its programs end by themselves when this process is gone."""
     environ = {**os.environ, **front_variable()}
     return launch(
@@ -27,13 +27,14 @@ def start_demo(*, dashboard: bool = True) -> Job:
             environ=environ,
             strays="end",
             merge=True,
+            meanwhile=meanwhile,
         ),
     )
 
 
-def run_demo(show: Callable[[Job], int]) -> int:
+def run_demo(show: Callable[[Job], int], meanwhile: Callable[[], None] | None = None) -> int:
     """Start the playground, ``show`` it, and end all of it through the guard."""
-    job = start_demo()
+    job = start_demo(meanwhile=meanwhile)
     try:
         return show(job)
     finally:

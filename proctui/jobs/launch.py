@@ -296,6 +296,8 @@ def _become_front(means: Arrangement, near: Channel) -> Job:
     job.master = laid.master
     means.writer.detach()
     rename("proctui", f"proctui: front of session {session.id[:8]}")
+    if means.options.meanwhile is not None:
+        means.options.meanwhile()
     _await_start(near, job)
     return job
 

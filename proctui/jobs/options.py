@@ -17,7 +17,8 @@ class Options(NamedTuple):
     ``before_exec`` runs in the job's process right before the command (the
     fence); what it raises ends the start with 125.  ``isolated`` puts the
     command into a pid namespace of its own.  ``front`` is False where nobody waits
-    for the output (a background job).  ``hang_after`` are the seconds without
+    for the output (a background job).  ``meanwhile`` is what the front does
+    while the command is being started.  ``hang_after`` are the seconds without
     progress after which the watchdog speaks.
     """
 
@@ -37,3 +38,4 @@ class Options(NamedTuple):
     before_exec: Callable[[], None] | None = None
     fenced: bool = False
     isolated: bool = False
+    meanwhile: Callable[[], None] | None = None

@@ -268,7 +268,7 @@ class Decoder:
         )
 
     def _tomb(self, entry: list[Any]) -> Tomb:
-        who, name, parent, role, died, lifetime, cpu_seconds, peak, status = entry
+        who, name, parent, role, died, lifetime, cpu_seconds, peak, status, *more = entry
         return Tomb(
             identity_from_list([self.boot_id, *_list(who)]),
             _word(name),
@@ -279,6 +279,7 @@ class Decoder:
             _maybe_number(cpu_seconds),
             _maybe_whole(peak),
             _maybe_whole(status),
+            oom=more == [1],
         )
 
     def info(self, identity: Identity) -> ProcInfo | None:

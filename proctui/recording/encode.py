@@ -209,6 +209,7 @@ class Encoder:
                     _round(tomb.cpu_seconds),
                     tomb.peak_rss,
                     tomb.exit,
+                    *([1] if tomb.oom else ()),
                 ]
             )
         self._tombs = current

@@ -29,6 +29,7 @@ __all__ = [
     "Run",
     "age_text",
     "columns_for",
+    "ending",
     "exit_text",
     "fit",
     "row",
@@ -176,6 +177,11 @@ def exit_text(code: int | None) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+
+
+def ending(tomb: Tomb) -> str:
+    """How a process ended, and that the kernel had no memory left for it."""
+    return exit_text(tomb.exit) + (" out of memory" if tomb.oom else "")
 
 
 def status_text(status: int | None) -> str:
@@ -333,17 +339,17 @@ def _cell(
 
 def _tomb_row(line: Line, tomb: Tomb, columns: Sequence[Column]) -> tuple[Run, ...]:
     runs: list[Run] = []
-    ending = exit_text(tomb.exit)
+    how = ending(tomb)
     for column in columns:
         width = column.width
         match column.id:
             case "role":
                 runs.append((GLYPHS["dead"][0], "dim"))
             case "name":
-                name = fit(line.guide + tomb.name, max(0, width - len(ending) - 1)).rstrip()
+                name = fit(line.guide + tomb.name, max(0, width - len(how) - 1)).rstrip()
                 bad = tomb.exit not in (None, 0)
                 runs.append((name + " ", "dim"))
-                runs.append((fit(ending, width - cell_len(name) - 1), "warn" if bad else "dim"))
+                runs.append((fit(how, width - cell_len(name) - 1), "warn" if bad else "dim"))
             case "pid":
                 runs.append((str(line.pid).rjust(width), "dim"))
             case "rss":

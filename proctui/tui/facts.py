@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from proctui.awareness.view import Tomb, View
 from proctui.model import Certainty, Identity, Proc, Role
 from proctui.tui.braille import ceiling, spark
-from proctui.tui.cells import GLYPHS, STYLES, Run, exit_text, fit, look_of
+from proctui.tui.cells import GLYPHS, STYLES, Run, ending, fit, look_of
 from proctui.units import clock_text, human_bytes, human_percent, human_seconds
 
 __all__ = ["TABS", "gone", "lines"]
@@ -220,7 +220,7 @@ def gone(identity: Identity, tomb: Tomb | None, width: int) -> list[Runs]:
     return [
         *pair("name", tomb.name, width, "strong"),
         *out,
-        *pair("ended", f"{exit_text(tomb.exit)} at {clock_text(tomb.died)}", width, "warn"),
+        *pair("ended", f"{ending(tomb)} at {clock_text(tomb.died)}", width, "warn"),
         *pair("lived", human_seconds(tomb.lifetime), width),
         *pair("CPU time", human_seconds(tomb.cpu_seconds), width),
         *pair("peak", human_bytes(tomb.peak_rss), width),

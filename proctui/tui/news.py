@@ -7,7 +7,7 @@ from typing import NamedTuple
 from proctui.awareness.view import View
 from proctui.config import Alerts
 from proctui.model import Role
-from proctui.tui.cells import exit_text
+from proctui.tui.cells import ending
 from proctui.tui.rows import Key
 from proctui.tui.trends import job_sums
 from proctui.units import human_bytes, human_percent, human_seconds
@@ -64,7 +64,7 @@ class Newsroom:
                     found.append(News(tomb.died, "", "died"))
                     continue
                 lived = human_seconds(tomb.lifetime)
-                text = f"{tomb.name} {tomb.identity.pid} ended: {exit_text(tomb.exit)}, {lived}"
+                text = f"{tomb.name} {tomb.identity.pid} ended: {ending(tomb)}, {lived}"
                 found.append(News(tomb.died, text, "failed"))
             if view.job - self._job:
                 found.append(News(now, "", "born"))

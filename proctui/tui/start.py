@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from proctui.recording.replay import ReplayWatch
     from proctui.tui.feed import Watching
 
-__all__ = ["run_dashboard"]
+__all__ = ["preload", "run_dashboard"]
 
 _COLLECT_AFTER = 50_000
 """Objects between two collections: what is made until the first frame stays for good,
 and a tick at 10,000 processes makes few; the default of 700 looked at them over and over."""
+
+
+def preload() -> None:
+    """Import what the dashboard is made of: most of its start, and nothing that needs the job."""
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    import proctui.tui.app
+    import proctui.tui.driver  # noqa: F401
 
 
 def run_dashboard(
@@ -45,7 +52,7 @@ def run_dashboard(
     ``session_id`` a session, ``recording`` one that is played; with none of
     them the one that is meant, or one picked from a list, or the machine.
     """
-    gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    preload()
     config = configuration.load()
     sessions: list[Session] = []
     if watch is None and session_id is None and job is None and recording is None:

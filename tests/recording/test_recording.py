@@ -171,14 +171,16 @@ def test_the_dead_are_recorded_once(stage, tmp_path):
     pid = stage.fake.spawn().pid
     first = stage.view()
     who = first.snapshot.procs[pid].identity
-    stage.tombs = (Tomb(who, "worker", 1, Role.SPAWNED, 5.0, 2.0, 0.5, 4096, -9),)
+    stage.tombs = (Tomb(who, "worker", 1, Role.SPAWNED, 5.0, 2.0, 0.5, 4096, -9, True),)
     with Recorder(tmp_path / "a.rec") as writer:
         writer.write(first)
         writer.write(stage.view())
         writer.write(stage.view())
     watch = open_replay(tmp_path / "a.rec")
     tombs = watch.skip().tombs
-    assert [(tomb.name, tomb.exit, tomb.peak_rss) for tomb in tombs] == [("worker", -9, 4096)]
+    assert [(tomb.name, tomb.exit, tomb.peak_rss, tomb.oom) for tomb in tombs] == [
+        ("worker", -9, 4096, True)
+    ]
 
 
 def lines(path: Path):

@@ -311,7 +311,7 @@ class FakeWatch:
         """Give one process other figures."""
         self.fakes = [replace(f, **figures) if f.pid == pid else f for f in self.fakes]
 
-    def end(self, pid: int, exit: int | None = 0) -> None:
+    def end(self, pid: int, exit: int | None = 0, *, oom: bool = False) -> None:
         """Let a process end."""
         fake = next(f for f in self.fakes if f.pid == pid)
         self.fakes = [f for f in self.fakes if f.pid != pid]
@@ -325,6 +325,7 @@ class FakeWatch:
             4.0,
             fake.rss,
             exit,
+            oom,
         )
         self.tombs = (*self.tombs, tomb)
 

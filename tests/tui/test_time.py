@@ -54,6 +54,17 @@ async def test_the_time_cursor_jumps_from_trouble_to_trouble() -> None:
         assert drive.main.moment == died + 3, "there is none after it"
 
 
+async def test_want_of_memory_is_told_in_the_tree_and_at_the_end() -> None:
+    async with dashboard() as drive:
+        drive.watch.end(1003, exit=-9, oom=True)
+        await drive.tick()
+        assert "SIGKILL out of memory" in drive.text()
+        drive.watch.end(1000, exit=-9, oom=True)
+        drive.watch.leader_alive = False
+        await drive.tick()
+        assert any("no memory left" in told.message for told in drive.app._notifications)
+
+
 async def test_a_click_on_a_graph_shows_that_moment() -> None:
     async with dashboard() as drive:
         await drive.tick(20)

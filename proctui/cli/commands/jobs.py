@@ -74,6 +74,7 @@ def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str,
             before_exec=before_exec,
             fenced=args.fence,
             isolated=args.isolate,
+            meanwhile=_preload if shown else None,
             **hangs,
         ),
     )
@@ -93,6 +94,13 @@ def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str,
     )
     sys.stderr.write("".join(said))
     return ENDED_BY_US if watchdog is not None and watchdog.ended else status
+
+
+def _preload() -> None:
+    # Not before the forks: its memory is not the keeper's, and threads must not come first.
+    from proctui.tui.start import preload
+
+    preload()
 
 
 def _guard_beside(job: Any, args: Namespace | SimpleNamespace, said: list[str]) -> Any:
@@ -144,11 +152,10 @@ def demo(args: Namespace) -> int:
     need_screen()
     from proctui.jobs.demo import run_demo
 
-    return run_demo(_show_demo)
+    return run_demo(_show_demo, _preload)
 
 
 def _show_demo(job: Any) -> int:
-    # Only now: the job has to be started before Textual is imported.
     from proctui.tui.start import run_dashboard
 
     return run_dashboard(session_id=job.session_id, job=job, on_quit="end")

@@ -143,6 +143,9 @@ class MainScreen(
         text = f"{view.session.label}: {self.dashboard.job_state(view)}"
         if trouble:
             text += f"\n{trouble}"
+        leader = view.session.leader
+        if leader and any(tomb.oom and tomb.identity.same(leader) for tomb in view.tombs):
+            text += "\nKilled by the kernel: there was no memory left for it"
         if view.strays:
             text += f"\n{len(view.strays)} of its processes live on as strays: e ends them"
         self.say(text, title="The job ended", severity="error" if status else "information")
