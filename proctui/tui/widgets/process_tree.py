@@ -20,6 +20,8 @@ from proctui.tui.widgets.line_view import LineView, Runs
 __all__ = ["ProcessTree"]
 
 FRESH_SECONDS = 2.5
+MANY = 200
+"""Names of the dead that may be kept beside twice as many as there are lines."""
 
 
 class ProcessTree(LineView):
@@ -71,7 +73,20 @@ class ProcessTree(LineView):
             self._renew_marks()
         if changed or first:
             self._lines_changed()
+            self._forget_the_dead(view)
         self.paint()
+
+    def _forget_the_dead(self, view: View) -> None:
+        """Let go of what is known of those who ended, once they are many."""
+        if len(self._labels) <= 2 * len(self.outline.lines) + MANY:
+            return
+        procs = view.snapshot.procs
+        living = {procs[key[1]].identity.key for key in self._labels if key[1] in procs}
+        self._labels = {key: known for key, known in self._labels.items() if key in living}
+        self.set_marks(
+            hung={key: verdict for key, verdict in self.hung.items() if key in living},
+            names={key: name for key, name in self.names.items() if key in living},
+        )
 
     def _note_births(self, view: View, first: bool) -> None:
         now = view.snapshot.boottime
