@@ -17,6 +17,9 @@ from proctui.logs.matcher import Lines, Matcher
 __all__ = ["BLOCK", "Block", "beyond", "blocks", "careful", "grep_part", "guard", "inverted"]
 
 BLOCK: Final = 1 << 20
+"""Bytes of a giant line that are seen."""
+_NEAR: Final = 1 << 18
+"""Bytes that stay in a core's cache while they are looked at several times."""
 _CAREFUL: Final = 1 << 16
 
 
@@ -29,17 +32,20 @@ class Block(NamedTuple):
     nuls_left_out: int = 0
 
 
-def blocks(fd: int, begin: int, end: int, size: int = BLOCK) -> Iterator[Block]:
-    """Newline-aligned blocks; of a line longer than ``size`` only its beginning."""
+def blocks(fd: int, begin: int, end: int, size: int = _NEAR) -> Iterator[Block]:
+    """Newline-aligned blocks; of a line longer than :data:`BLOCK` only its beginning."""
     at = begin
     while at < end:
         data = os.pread(fd, min(size, end - at), at)
+        cut = data.rfind(b"\n") + 1
+        if not cut and size < BLOCK and at + len(data) < end:
+            data = os.pread(fd, min(BLOCK, end - at), at)
+            cut = data.rfind(b"\n") + 1
         if not data:
             return
         if at + len(data) >= end:
             yield Block(at, data, 0)
             return
-        cut = data.rfind(b"\n") + 1
         if cut:
             yield Block(at, data[:cut], 0)
             at += cut

@@ -25,6 +25,8 @@ ANSI: Final = re.compile(
 MASK: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _SAMPLE_LINES: Final = 600
 _MAX_WIDTH: Final = 112
+_LONGER_LEVEL: Final = 6
+"""Bytes by which a rare level may be longer than the usual ones."""
 _INDENTED_LEVEL: Final = re.compile(rb"\s+(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\s")
 _INNER: Final = re.compile(
     rb"\s|$|Caused by: |\.\.\. \d+ more|During handling of |The above exception was |[)}\]]"
@@ -222,7 +224,8 @@ def detect(samples: list[bytes], reference: float) -> Layout:
         found.append(level)
         ends.append(max(after, end))
     ends.sort()
-    width = min(ends[len(ends) * 98 // 100] + 1, _MAX_WIDTH)
+    most, nearly_all = (ends[len(ends) * share // 1000] for share in (980, 998))
+    width = min(nearly_all + 1, most + _LONGER_LEVEL, _MAX_WIDTH)
     return Layout(
         False,
         best.name,

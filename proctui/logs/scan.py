@@ -10,23 +10,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from itertools import compress
-from operator import itemgetter
 from typing import Any, Final
 
 from proctui.logs import levels
+from proctui.logs.gathering import Gatherer
 from proctui.logs.layout import MASK, Layout, Verdict, clean
 from proctui.logs.levels import CRITICAL, ERROR, UNKNOWN
+from proctui.logs.lines import each_line, line_at, lines_backward
 from proctui.logs.tally import Tally, repeat
 from proctui.logs.templates import MAX_MESSAGE, message_start, template
-from proctui.logs.times import JSON_TIME, Clock
-from proctui.logs.tracebacks import MARK, example, read_traceback
+from proctui.logs.times import JSON_TIME, Clock, Format
+from proctui.logs.tracebacks import MARK, Traceback, example, read_traceback, trace_at
 
 __all__ = ["Scanner", "Tally"]
 
 _INNER, _FAST_ERROR, _OTHER = range(3)
 _BARE_MARK: Final = Verdict(False, False, False, True, UNKNOWN, 0, False)
-_CACHE: Final = 50_000
+_MEMO: Final = 50_000
 _GIANT: Final = 4 << 20
 """Bytes of an entry that are kept together."""
 _MESSAGE_KEYS: Final = ("message", "msg", "event", "error", "text", "@m")
@@ -39,8 +41,8 @@ class Scanner:
         self.layout = layout
         self.tally = Tally(seen_header=seen_header)
         self._clock = Clock(layout.reference)
-        self._cache: dict[bytes, Verdict] = {}
         self._memo: dict[tuple[int, bytes], list[Any]] = {}
+        self._buckets: dict[bytes, list[int] | None] = {}
         self._carry = b""
         primary = layout.primary
         self._key_end = 0
@@ -51,6 +53,7 @@ class Scanner:
             if primary.name == "epoch":
                 width = primary.seconds
             self._key_end = layout.column + width
+        self._gatherer = Gatherer(layout, self._key_end)
 
     def feed(self, data: bytes) -> None:
         """Take a block of whole lines; its last entry waits for the next block."""
@@ -88,33 +91,22 @@ class Scanner:
     def _chunk(self, data: bytes) -> None:
         if not data:
             return
-        lines = data.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
+        data = data.removesuffix(b"\n")
         if self.layout.json:
+            lines = data.split(b"\n")
             self._json_lines(lines)
+            self.tally.lines += len(lines)
         else:
-            self._plain_lines(data, lines)
-        self.tally.lines += len(lines)
+            self.tally.lines += self._plain_lines(b"\n" + data)
 
-    def _plain_lines(self, data: bytes, lines: list[bytes]) -> None:
-        layout, tally, width = self.layout, self.tally, self.layout.width
-        heads = b"\n".join(map(itemgetter(slice(width)), lines)).translate(MASK).split(b"\n")
-        cache = self._cache
-        if len(cache) > _CACHE:
-            cache.clear()
+    def _plain_lines(self, body: bytes) -> int:
+        """Take lines, each behind its newline; how many they were."""
+        layout, tally, gatherer = self.layout, self.tally, self._gatherer
+        found = gatherer.gather(body, tally.levels)
         dated = tally.dated
         special: dict[bytes, int] = {}
-        slow: set[bytes] = set()
-        fast_lines = 0
-        for head, count in Counter(heads).items():
-            verdict = cache.get(head)
-            if verdict is None:
-                verdict = cache[head] = layout.judge(head, whole=len(head) < width)
-            if verdict.fast:
-                fast_lines += count
-            else:
-                slow.add(head)
+        for head, count in Counter(found.heads).items():
+            verdict = gatherer.verdict(head)
             if verdict.decided and verdict.begins and verdict.level < ERROR:
                 tally.levels[verdict.level] += count
                 if not verdict.fast and (verdict.dated or layout.dated):
@@ -124,42 +116,57 @@ class Scanner:
             else:
                 inner = verdict.decided and verdict.inner
                 special[head] = _INNER if inner else _OTHER
-        marks = _marked_lines(data)
-        wanted = list(compress(range(len(heads)), map(special.__contains__, heads)))
-        if fast_lines:
-            self._times(lines, [lines[index] for index in wanted if heads[index] in slow])
-        if marks:
-            wanted = sorted(marks.union(wanted))
+        here = list(map(special.__contains__, found.heads))
+        wanted = list(zip(compress(found.starts, here), compress(found.heads, here), strict=True))
+        if found.marked:
+            known = {start for start, _ in wanted}
+            wanted += [
+                (start, gatherer.head(line_at(body, start))) for start in found.marked - known
+            ]
+            wanted.sort()
+        if layout.primary is not None:
+            self._times(layout.primary, found.times)
         if wanted:
-            self._walk(lines, heads, special, wanted, marks)
-        elif lines:
+            self._walk(body, special, wanted, found.marked)
+        else:
             tally.seen_header = True
         if tally.dated > dated:
-            self._ends(lines)
+            self._ends(body)
+        return found.lines
 
-    def _times(self, lines: list[bytes], but: list[bytes]) -> None:
-        """Count the lines whose timestamp stands where the layout says: all ``but`` these."""
-        layout, tally, grain = self.layout, self.tally, self.layout.granularity
-        assert layout.primary is not None
-        key_of = itemgetter(slice(layout.column, self._key_end))
-        keys = Counter(map(key_of, lines))
-        keys.subtract(map(key_of, but))
-        for key, count in keys.items():
-            moment = self._clock.key_seconds(layout.primary, key, layout.zone) if count else None
-            if moment is None:
-                continue
-            tally.dated += count
-            tally.buckets.setdefault(int(moment // grain * grain), [0, 0])[0] += count
+    def _times(self, primary: Format, times: Mapping[bytes, int]) -> None:
+        """Count lines whose timestamp stands where the layout says."""
+        for key, count in times.items():
+            bucket = self._bucket(primary, key) if count > 0 else None
+            if bucket is not None:
+                self.tally.dated += count
+                bucket[0] += count
 
-    def _ends(self, lines: list[bytes]) -> None:
+    def _bucket(self, primary: Format, key: bytes) -> list[int] | None:
+        """[lines, errors] of the piece of the timeline in which ``key`` lies; ``None`` if it is no time."""
+        try:
+            return self._buckets[key]
+        except KeyError:
+            pass
+        grain = self.layout.granularity
+        moment = self._clock.key_seconds(primary, key, self.layout.zone)
+        bucket = None
+        if moment is not None:
+            bucket = self.tally.buckets.setdefault(int(moment // grain * grain), [0, 0])
+        if len(self._buckets) > _MEMO:
+            self._buckets.clear()
+        self._buckets[key] = bucket
+        return bucket
+
+    def _ends(self, body: bytes) -> None:
         """Note the first and the last time of a chunk that has any."""
         tally = self.tally
         if tally.first is None:
             tally.first = next(
-                (at for line in lines if (at := self._seconds(line)) is not None), None
+                (at for line in each_line(body) if (at := self._seconds(line)) is not None), None
             )
         last = next(
-            (at for line in reversed(lines) if (at := self._seconds(line)) is not None), None
+            (at for line in lines_backward(body) if (at := self._seconds(line)) is not None), None
         )
         tally.last = tally.last if last is None else last
 
@@ -171,54 +178,57 @@ class Scanner:
 
     def _walk(
         self,
-        lines: list[bytes],
-        heads: list[bytes],
+        body: bytes,
         special: dict[bytes, int],
-        wanted: list[int],
-        marks: set[int],
+        wanted: list[tuple[int, bytes]],
+        marked: set[int],
     ) -> None:
-        """Look at the lines that need it, in order."""
-        layout, tally, cache, memo = self.layout, self.tally, self._cache, self._memo
-        base = tally.lines
-        begin, end = layout.column, self._key_end
+        """Look at the lines that need it, in order: where they begin and their heads."""
+        layout, tally, memo, gatherer = self.layout, self.tally, self._memo, self._gatherer
+        column, key_end = layout.column, self._key_end
+        number, counted_to = tally.lines, 1
         failed: list[bytes] = []
-        covered = -1
+        due = 1
         known = False
-        for index in wanted:
-            if index <= covered:
+        for start, head in wanted:
+            if start < due:
                 continue
-            if index - 1 > covered:
+            if start > due:
                 known = tally.seen_header = True
-            head = heads[index]
-            marked = index in marks
             kind = special.get(head, _OTHER)
-            if kind == _INNER and not marked:
-                covered = index
+            marks = start in marked
+            end = body.find(b"\n", start)
+            if end < 0:
+                end = len(body)
+            due = end + 1
+            if kind == _INNER and not marks:
                 continue
-            line = lines[index]
-            verdict = cache[head]
-            if kind == _FAST_ERROR and not marked:
-                covered = index
+            verdict = gatherer.verdict(head)
+            line = body[start:end]
+            number += body.count(b"\n", counted_to, start)
+            counted_to = start
+            if kind == _FAST_ERROR and not marks:
                 known = tally.seen_header = True
                 tally.levels[verdict.level] += 1
-                failed.append(line[begin:end])
+                failed.append(line[column:key_end])
                 message = line[verdict.after : verdict.after + MAX_MESSAGE].translate(MASK)
                 entry = memo.get((verdict.level, message))
                 if entry is not None:
-                    repeat(entry, base + index, line, line)
+                    repeat(entry, number, line, line)
                 else:
-                    self._new_error(base + index, line, message, verdict.level, line)
+                    self._new_error(number, line, message, verdict.level, line)
                 continue
             counted = verdict.decided and verdict.begins and verdict.level < ERROR
-            if marked and line.startswith(MARK):
+            if marks and line.startswith(MARK):
                 verdict = _BARE_MARK
             elif not verdict.decided:
                 verdict = layout.judge(line, whole=True)
-            covered = index
             if verdict.dated:
                 self._dated(line, verdict)
-            if marked:
-                covered, known = self._trace(lines, heads, index, verdict, known, counted)
+            if marks:
+                lines, trace = trace_at(body, start)
+                known = self._trace(lines, trace, number, verdict, known, counted)
+                due = start + sum(map(len, lines[: trace.end])) + trace.end
             elif verdict.begins or (not verdict.inner and not (layout.dated and tally.seen_header)):
                 if not counted:
                     tally.levels[verdict.level] += 1
@@ -229,17 +239,15 @@ class Scanner:
                     if layout.format != "apache":
                         message = message.translate(MASK)
                     moment = line if verdict.dated else None
-                    self._new_error(base + index, line, message, verdict.level, moment)
+                    self._new_error(number, line, message, verdict.level, moment)
         self._failed(failed)
 
     def _failed(self, keys: list[bytes]) -> None:
         """Count errors at the times of their keys."""
-        layout, grain = self.layout, self.layout.granularity
         for key, count in Counter(keys).items():
-            assert layout.primary is not None
-            moment = self._clock.key_seconds(layout.primary, key, layout.zone)
-            if moment is not None:
-                bucket = self.tally.buckets.setdefault(int(moment // grain * grain), [0, 0])
+            assert self.layout.primary is not None
+            bucket = self._bucket(self.layout.primary, key)
+            if bucket is not None:
                 bucket[1] += count
 
     def _dated(self, line: bytes, verdict: Verdict) -> None:
@@ -258,27 +266,26 @@ class Scanner:
     def _trace(
         self,
         lines: list[bytes],
-        heads: list[bytes],
-        index: int,
+        trace: Traceback,
+        number: int,
         verdict: Verdict,
         known: bool,
         counted: bool,
-    ) -> tuple[int, bool]:
-        """Count a traceback: (its last line, whether what follows may still belong to an entry)."""
-        tally = self.tally
-        trace = read_traceback(lines, index)
+    ) -> bool:
+        """Count a traceback that begins ``lines``: whether what follows it may belong to an entry."""
+        tally, gatherer = self.tally, self._gatherer
         if verdict.begins:
             if not counted:
                 tally.levels[verdict.level] += 1
             known = tally.seen_header = True
-            for inside in range(index + 1, trace.end):
-                other = self._cache[heads[inside]]
+            for line in lines[1 : trace.end]:
+                other = gatherer.verdict(gatherer.head(line))
                 if other.decided and other.begins and other.level < ERROR:
                     tally.levels[other.level] -= 1
         elif not known and not (self.layout.dated and tally.seen_header):
             tally.levels[ERROR] += 1
-        tally.trace(trace, tally.lines + index, lambda: example(lines, index, trace.end))
-        return trace.end - 1, known
+        tally.trace(trace, number, lambda: example(lines, 0, trace.end))
+        return known
 
     def _new_error(self, at: int, line: bytes, message: bytes, level: int, moment: Any) -> None:
         """Count an error whose message (digits masked) may not have been seen so far.
@@ -289,7 +296,7 @@ class Scanner:
         name = template(message[message_start(message, 0) :])
         entry = self.tally.error(name, level, at, moment, line)
         if entry is not None:
-            if len(self._memo) > _CACHE:
+            if len(self._memo) > _MEMO:
                 self._memo.clear()
             self._memo[level, message] = entry
 
@@ -346,16 +353,3 @@ class Scanner:
         start = next(index for index, part in enumerate(parts) if MARK in part)
         trace = read_traceback(parts, start)
         self.tally.trace(trace, at, lambda: example(parts, start, trace.end))
-
-
-def _marked_lines(data: bytes) -> set[int]:
-    """The numbers of the lines that hold a traceback's mark."""
-    found: set[int] = set()
-    number = done = 0
-    at = data.find(MARK)
-    while at >= 0:
-        number += data.count(b"\n", done, at)
-        found.add(number)
-        done = at
-        at = data.find(MARK, at + len(MARK))
-    return found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from proctui.logs.times import find_stamp
 
-__all__ = ["EXCEPTION", "MARK", "Traceback", "example", "read_traceback"]
+__all__ = ["EXCEPTION", "MARK", "Traceback", "example", "read_traceback", "trace_at"]
 
 MARK = b"Traceback (most recent call last):"
 
@@ -24,6 +24,9 @@ _CHAINS = (
 _GROUP_LINE = re.compile(rb"\s*(?:[|+]|$)")
 _EXAMPLE_LINES = 60
 _MAX_LINES = 20_000
+_PIECE = 2048
+_AHEAD = 16
+"""Lines behind a traceback that tell whether another is chained to it."""
 
 
 class Traceback(NamedTuple):
@@ -65,6 +68,25 @@ def read_traceback(lines: list[bytes], start: int) -> Traceback:
         at = following
         chained = True
         exception = b"unfinished"
+
+
+def trace_at(body: bytes, start: int) -> tuple[list[bytes], Traceback]:
+    """The traceback whose mark stands in the line that begins at byte ``start``, and lines from there on.
+
+    No more of ``body`` is cut into lines than what is read.
+    """
+    size = _PIECE
+    while True:
+        piece = body[start : start + size]
+        lines = piece.split(b"\n")
+        whole = start + size >= len(body)
+        if not whole:
+            lines.pop()
+        if whole or len(lines) > 1:
+            trace = read_traceback(lines, 0)
+            if whole or trace.end + _AHEAD < len(lines):
+                return lines, trace
+        size *= 8
 
 
 def _prefix_width(lines: list[bytes], start: int, column: int) -> int:
