@@ -7,9 +7,12 @@ a person would press them.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+import proctui
 from proctui.awareness.opening import open_watch
 from proctui.config import Config
 from proctui.jobs.demo import clean_up, start_demo
@@ -130,8 +134,18 @@ def anchored(svg: str) -> str:
     )
 
 
+def settle() -> None:
+    """Let the job run from a place whose path is nobody's: stacks and the inspector show it."""
+    home = Path(tempfile.gettempdir()) / "shop"
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(Path(proctui.__file__).parent, home / "proctui")
+    os.environ["PYTHONPATH"] = str(home)
+    os.chdir(home)
+
+
 async def shoot(name: str) -> None:
     scene, size, theme = SHOTS[name]
+    settle()
     job = start_demo()
     try:
         watch = open_watch(job.session_id, exits=True)

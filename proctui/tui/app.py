@@ -106,7 +106,8 @@ class ProctuiApp(App[int]):
 
     def _draw_anew(self) -> None:
         self._due = None
-        self.screen.refresh()
+        for screen in self.screen_stack[-1:]:
+            screen.refresh()
 
     def _fatal_error(self) -> None:
         """Leave without Textual's traceback: :func:`run_dashboard` raises what went wrong."""

@@ -9,7 +9,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from proctui.awareness.view import Tomb, View
-from proctui.model import Certainty, Identity, Proc, Role
+from proctui.model import Certainty, Identity, Proc, Role, Verdict
 from proctui.tui.braille import ceiling, spark
 from proctui.tui.cells import GLYPHS, STYLES, Run, ending, fit, look_of
 from proctui.units import clock_text, human_bytes, human_percent, human_seconds
@@ -79,7 +79,7 @@ def columns(pairs: Sequence[tuple[str, str, str]], width: int) -> list[Runs]:
         if used and used + each > width:
             out.append(tuple(runs))
             runs, used = [], 0
-        runs += [(fit(label, _LABEL), "dim"), (fit(text, each - _LABEL), style)]
+        runs += [(fit(label, _LABEL), "dim"), (fit(text, each - _LABEL - 1) + " ", style)]
         used += each
     if runs:
         out.append(tuple(runs))
@@ -108,7 +108,7 @@ def _overview(
             (fit("role", _LABEL), "dim"),
             (f"{GLYPHS[look][0]} ", STYLES[look]),
             (role, STYLES[look]),
-            ("   " + GLYPHS[look][1], "dim"),
+            ("   " + (_may_be_signalled(verdict) or GLYPHS[look][1]), "dim"),
         )
     ]
     for at, reason in enumerate(verdict.evidence[:2]):
@@ -188,6 +188,15 @@ def _state(letter: str) -> str:
     return _STATES.get(letter, letter)
 
 
+def _may_be_signalled(verdict: Verdict) -> str | None:
+    """What the guard allows, ``None`` if nothing."""
+    if verdict.role is not Role.SPAWNED:
+        return None
+    if verdict.certainty is Certainty.LIKELY:
+        return "may be signalled once you confirm it"
+    return "may be signalled"
+
+
 def _evidence(view: View, proc: Proc, width: int) -> list[Runs]:
     verdict = view.verdict(proc.pid)
     look = look_of(view, proc.pid)
@@ -197,12 +206,7 @@ def _evidence(view: View, proc: Proc, width: int) -> list[Runs]:
     for at, reason in enumerate(verdict.unchecked):
         out += pair("unchecked" if at == 0 else "", reason, width, "warn")
     out.append(())
-    if verdict.role is not Role.SPAWNED:
-        text = f"never signalled: {verdict.role.value}"
-    elif verdict.certainty is Certainty.LIKELY:
-        text = "may be signalled, but only after you confirm it by name"
-    else:
-        text = "may be signalled"
+    text = _may_be_signalled(verdict) or f"never signalled: {verdict.role.value}"
     out += pair("kill", text, width)
     chain = [p for pid in view.ancestors(proc.pid) if (p := view.proc(pid)) is not None]
     for at, above in enumerate(chain):

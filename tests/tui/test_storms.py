@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import pytest
+from textual import events
 
 from proctui.model import Role
 from proctui.tui.background import in_thread
@@ -217,3 +218,10 @@ async def test_the_machine_without_any_session_shows_hostile_and_kernel_processe
 
     async with dashboard(FakeWatch(fakes=fakes)) as drive:
         assert drive.names() == ["kthreadd", "rcu_gp"]
+
+
+async def test_a_resize_that_rests_after_the_end_draws_nothing() -> None:
+    async with dashboard() as drive:
+        app = drive.app
+        app.on_resize(events.Resize(app.size, app.size))
+    app._draw_anew()

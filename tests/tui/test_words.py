@@ -167,7 +167,11 @@ def test_details_in_their_tabs() -> None:
 
 def test_evidence_says_whether_it_may_be_killed() -> None:
     view = demo_watch().tick()
-    for pid, words in ((1001, "may be signalled"), (710, "never signalled"), (1021, "only after")):
+    for pid, words in (
+        (1001, "may be signalled"),
+        (710, "never signalled"),
+        (1021, "once you confirm"),
+    ):
         proc = view.proc(pid)
         assert proc is not None
         assert words in plain(facts.lines("evidence", view, proc, None, 80))
