@@ -124,6 +124,8 @@ class History:
         self._rows, self._tick = snapshot.procs, snapshot.tick
         if index % _TRIM_EVERY == _TRIM_EVERY - 1:
             self._trim()
+        elif len(self._dead) > 2 * DEAD_KEPT:
+            self._forget_dead()
         return index
 
     def _machine(self, snapshot: Snapshot) -> None:
@@ -216,18 +218,22 @@ class History:
         for key, record in list(self._dead.items()):
             if record.died is not None and record.died < first:
                 del self._dead[key]
-        if len(self._dead) > DEAD_KEPT:
-            excess = len(self._dead) - DEAD_KEPT
-            others = [key for key, record in self._dead.items() if not record.job]
-            mine = [key for key, record in self._dead.items() if record.job]
-            for key in (others + mine)[:excess]:
-                del self._dead[key]
+        self._forget_dead()
         records = [*self._live.values(), *self._dead.values()]
         limit = self.capacity
         if sum(record.points() for record in records) > POINTS:
             limit = max(FEWEST_POINTS, POINTS // (4 * len(records)))
         for record in records:
             record.trim(min(limit, self.capacity))
+
+    def _forget_dead(self) -> None:
+        excess = len(self._dead) - DEAD_KEPT
+        if excess <= 0:
+            return
+        others = [key for key, record in self._dead.items() if not record.job]
+        mine = [key for key, record in self._dead.items() if record.job]
+        for key in (others + mine)[:excess]:
+            del self._dead[key]
 
     def process(self, identity: Identity) -> ProcessHistory | None:
         """What is known of exactly this process.

@@ -29,6 +29,8 @@ from proctui.tui.widgets.line_view import STYLE_NAMES
 
 __all__ = ["ProctuiApp", "run_dashboard"]
 
+COLLECTED_BY = 10.0
+"""Seconds after which the collector works again, come what may."""
 RESTED = 0.1
 """Seconds without another size before everything is drawn anew."""
 
@@ -83,6 +85,8 @@ class ProctuiApp(App[int]):
         return role_defaults(self.current_theme.dark)
 
     def on_mount(self) -> None:
+        # Where no look ever succeeds there is no first frame either.
+        self.set_timer(COLLECTED_BY, gc.enable)
         self.theme_changed_signal.subscribe(self, lambda theme: remember_theme(theme.name))
         loop = asyncio.get_running_loop()
         for one in (signal.SIGTERM, signal.SIGHUP):
@@ -126,6 +130,7 @@ class ProctuiApp(App[int]):
         """The first frame stands: what lives now lives long, the collector may skip it."""
         gc.collect()
         gc.freeze()
+        gc.enable()
 
     def exit_status(self, view: View | None = None) -> int | None:
         """The job's exit status as a shell shows it, ``None`` while it runs or is unknown."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proctui.config import Config
-from proctui.tui.feed import Watching
+
+if TYPE_CHECKING:
+    from proctui.tui.feed import Watching
 
 __all__ = ["Options"]
 

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["preload", "run_dashboard"]
 
 _COLLECT_AFTER = 50_000
-"""Objects between two collections: what is made until the first frame stays for good,
-and a tick at 10,000 processes makes few; the default of 700 looked at them over and over."""
+"""Objects between two collections: a tick at 10,000 processes makes few that stay."""
 
 
 def preload() -> None:
-    """Import what the dashboard is made of: most of its start, and nothing that needs the job."""
+    """Import what the dashboard is made of: most of its start, and nothing that needs the job.
+
+    Nothing above here imports Textual: what its modules make is not to be
+    looked at by the collector either.
+    """
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    # What is made until the first frame stays for good: to look for garbage in it takes longer
+    # than a third of the imports. The app lets the collector on when that frame stands.
+    gc.disable()
     import proctui.tui.app
     import proctui.tui.driver  # noqa: F401
 

@@ -72,7 +72,9 @@ def first_frame(argv: list[str], sign: bytes, environ: dict[str, str], favoured:
             machine.favour(program.pid)
         came = b""
         while sign not in came:
-            if not select.select([terminal], [], [], 30)[0]:
+            left = began + 60 - time.perf_counter()
+            if left <= 0 or not select.select([terminal], [], [], left)[0]:
+                program.kill()
                 raise SystemExit(f"{argv}: {sign!r} never came")
             came += os.read(terminal, 1 << 16)
         took = (time.perf_counter() - began) * 1e3

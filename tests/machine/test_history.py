@@ -180,6 +180,23 @@ def test_the_dead_and_the_points_are_bounded(world, monkeypatch):
     assert history.moment(history.last).procs[busy].rss == 399 * 4096
 
 
+def test_a_storm_of_births_is_bounded_at_every_look(world, monkeypatch):
+    monkeypatch.setattr(module, "DEAD_KEPT", 20)
+    fake, source = world
+    history = History(10_000)
+    mine = fake.spawn().pid
+    job = frozenset({mine})
+    history.record(source.sample(job), job)
+    fake.end(mine)
+    for _ in range(12):
+        born = [fake.spawn().pid for _ in range(30)]
+        history.record(source.sample())
+        for pid in born:
+            fake.end(pid)
+        assert len(history.tombs()) <= 2 * 20 + 30
+    assert mine in {record.row.pid for record in history.tombs()}
+
+
 def test_a_full_ring_moves_on(world):
     _, source = world
     history = History(5)
