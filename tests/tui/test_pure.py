@@ -15,6 +15,7 @@ from proctui.tui import braille, layout
 from proctui.tui.bindings import GROUPS, KEYS, Context, applies, footer_keys, key_label
 from proctui.tui.feed import Pace
 from proctui.tui.plot import Plot, Scale, mean_of
+from proctui.tui.widgets import graph
 from proctui.tui.widgets.header import HeaderFacts, header_runs
 
 
@@ -275,3 +276,9 @@ def test_the_page_about_keys_names_every_id() -> None:
     page = (Path(proctui.__file__).parent / "docs" / "keys.md").read_text("utf-8")
     for key in KEYS:
         assert f"| `{key.id}` |" in page
+
+
+def test_a_legend_that_does_not_fit_is_shortened_by_whole_figures() -> None:
+    runs = [("● ", "share"), ("machine ", "dim"), ("  811M", "figure"), (" of 23.5G", "dim")]
+    assert graph._whole(runs, 25) == tuple(runs)
+    assert graph._whole(runs, 24) == tuple(runs[:3])

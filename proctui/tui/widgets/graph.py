@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
@@ -105,7 +107,7 @@ class Graph(LineView):
         lines = self._drawn(view, trends, width - MARGIN, rows - axis)
         if axis:
             lines.append(self._axis(trends, width - MARGIN, f"-{shown}"))
-        self._lines = [tuple(self.legend(view, trends, width)), *lines, *below]
+        self._lines = [_whole(self.legend(view, trends, width), width), *lines, *below]
         self.paint()
 
     def _aim(self, trends: Trends, cells: int) -> None:
@@ -199,6 +201,14 @@ def _with_cursor(runs: list[Run], cell: int) -> list[Run]:
             out.append((text, style))
         at += len(text)
     return [run for run in out if run[0]]
+
+
+def _whole(runs: Sequence[Run], width: int) -> Runs:
+    """As many runs as fit, none of them cut: half a figure is a wrong one."""
+    kept = list(runs)
+    while len(kept) > 1 and sum(cell_len(text) for text, _ in kept) > width:
+        del kept[-1]
+    return tuple(kept)
 
 
 def _key(name: str, figure: str, style: str) -> list[Run]:
