@@ -44,6 +44,16 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
+    def parse_command(self, words: list[str]) -> argparse.Namespace:
+        """Parse a command line; what no option knows is an error of the command, not of all of proctui."""
+        parsed, unknown = self.parse_known_args(words)
+        if unknown:
+            named = f"{self.prog} {words[0]}" if words[0][:1] != "-" else self.prog
+            raise BadArgument(
+                f"unrecognized arguments: {' '.join(unknown)}", f"see `{named} --help`"
+            )
+        return parsed
+
     def error(self, message: str) -> NoReturn:
         raise BadArgument(message, f"see `{self.prog} --help`")
 

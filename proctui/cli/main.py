@@ -81,7 +81,7 @@ def _run(arguments: list[str], *, leave: bool) -> int:
     from proctui.cli.delegate import through_the_fence
     from proctui.cli.parser import build
 
-    parsed = build().parse_args(words)
+    parsed = build().parse_command(words)
     if command is not None:
         # What stood before the first `--` is the command's too: nothing of it is dropped.
         parsed.command = [*parsed.command, "--", *command] if parsed.command else command

@@ -115,6 +115,11 @@ def test_bad_usage_in_words_goes_to_stderr_with_a_hint() -> None:
     assert done.stderr.startswith("proctui: ") and "hint:" in done.stderr
 
 
+def test_an_option_that_a_command_does_not_know_points_to_its_own_help() -> None:
+    done = proctui("run", "--nope", "--", "true")
+    assert done.returncode == 2 and "`proctui run --help`" in done.stderr
+
+
 def test_a_hostile_argument_can_not_write_to_the_terminal() -> None:
     done = proctui("inspect", "\x1b]0;title\x07", status=2)
     assert "\x1b" not in done.stderr
