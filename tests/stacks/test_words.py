@@ -145,7 +145,9 @@ def test_describe_tells_the_time_limit_of_polls_and_selects() -> None:
 def test_describe_a_fifo_that_nobody_opens(tmp_path: Any) -> None:
     os.mkfifo(tmp_path / "f")
     with running(python(f"open({str(tmp_path / 'f')!r})")) as child:
-        said(child.pid, "opening a FIFO")
+        said(
+            child.pid, f"opening the FIFO {tmp_path / 'f'}: waiting for its other end to be opened"
+        )
 
 
 def test_describe_a_thread() -> None:
