@@ -18,6 +18,7 @@ from proctui.stacks.closed import ClosedSets
 from proctui.stacks.graph import WaitGraph, edge_row
 from proctui.stacks.judging import Judgement, judge_alone, judge_gil, judge_locks
 from proctui.stacks.looking import Capture, Observation, Observed
+from proctui.stacks.trace import joined_warnings
 from proctui.stacks.world import World
 
 __all__ = ["find_hangs", "hang_text", "is_responding"]
@@ -73,7 +74,7 @@ def find_hangs(
         "graph": [edge_row(edge) for edge in dict.fromkeys(edges)],
         "seconds": round(seconds, 3),
         "stacks": [one.traces[-1] for one in seen.values() if one.traces],
-        "warnings": observation.warnings,
+        "warnings": joined_warnings(observation.failed),
         "denied": observation.denied,
     }
     if observation.errors:
@@ -161,7 +162,7 @@ def hang_text(found: dict[str, Any]) -> str:
         if row["cycle"]:
             lines.append("    cycle: " + " → ".join(map(str, [*row["cycle"], row["cycle"][0]])))
     if found["graph"]:
-        lines.append("")
-        lines += [f"{edge['from']} {edge['why']}" for edge in found["graph"]]
+        lines += ["", "Who waits for whom:"]
+        lines += [f"    {edge['from']} {edge['why']}" for edge in found["graph"]]
     lines += [f"! {warning}" for warning in found["warnings"]]
     return "\n".join(lines)

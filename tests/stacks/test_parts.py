@@ -18,7 +18,7 @@ from proctui.stacks import locks, merging, native, pyspy
 from proctui.stacks.graph import Node, WaitGraph
 from proctui.stacks.kernel import Call, ThreadLook
 from proctui.stacks.tooling import Outcome
-from proctui.stacks.trace import StackTrace, source_line
+from proctui.stacks.trace import StackTrace, joined_warnings, source_line
 from proctui.stacks.wording import Wait
 from proctui.stacks.world import World
 from tests.support import python, running, wait_for
@@ -340,3 +340,23 @@ def test_a_runaway_thread_is_no_member() -> None:
     finally:
         stop.set()
         spinner.join()
+
+
+def test_of_many_that_may_not_be_read_it_is_told_once() -> None:
+    def refused(pid: int, *more: str) -> dict[str, Any]:
+        error = {
+            "kind": "permission-denied",
+            "message": f"the stack of process {pid} may not be read",
+            "hint": f"sudo proctui stack {pid}",
+        }
+        told = f"{error['message']}; {error['hint']}"
+        return {"pid": pid, "warnings": [told, *more], "error": error}
+
+    one = joined_warnings([refused(11), {"pid": 7, "warnings": ["it is stopped"]}, refused(11)])
+    assert one == [
+        "the stack of process 11 may not be read; sudo proctui stack 11",
+        "it is stopped",
+    ]
+    many = joined_warnings([refused(pid, "so") for pid in range(11, 17)])
+    who = "the stacks of 6 processes (11, 12, 13, 14 and 2 more)"
+    assert many == [f"{who} may not be read; sudo proctui stack PID", "so"]

@@ -1,0 +1,69 @@
+"""What ``--hang-after`` says of a job that gets no further: first what a person wants to know first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["ending_line", "headline", "report_text"]
+
+_NAMED_MOST = 3
+_HANGS = (("deadlock-proven", "is deadlocked, proven"), ("suspected", "is suspected to hang"))
+
+
+def headline(found: Mapping[str, Any]) -> str:
+    """Since when, the worst verdict, and whose: ``no progress for 60 s, and the job …: 4711 pytest``."""
+    quiet = f"proctui: no progress for {found['quiet_seconds']:.0f} s"
+    for verdict, words in _HANGS:
+        rows = [row for row in found["verdicts"] if row["verdict"] == verdict]
+        if rows:
+            # Who only waits for those that hang comes after them.
+            hearts = _hearts(rows, found["stacks"])
+            rows = sorted(rows, key=lambda row: row["pid"] not in hearts)
+            names = [f"{row['pid']} {row['label'] or row['name']}" for row in rows[:_NAMED_MOST]]
+            more = f" and {len(rows) - _NAMED_MOST} more" if len(rows) > _NAMED_MOST else ""
+            return f"{quiet}, and the job {words}: {', '.join(names)}{more}"
+    return f"{quiet}, though nothing in the job is seen to hang"
+
+
+def _hearts(rows: Iterable[Mapping[str, Any]], traces: Iterable[Mapping[str, Any]]) -> set[int]:
+    """The processes that a cycle names, be it by a thread."""
+    inside = {one for row in rows for one in row["cycle"] or ()}
+    return inside | {
+        trace["pid"]
+        for trace in traces
+        if any(thread["tid"] in inside for thread in trace["threads"])
+    }
+
+
+def report_text(
+    found: Mapping[str, Any], verdict: dict[str, Any], traces: Sequence[Mapping[str, Any]]
+) -> str:
+    """The whole report; ``verdict`` is what :func:`proctui.stacks.find_hangs` gave."""
+    from proctui import stacks
+
+    lines = [
+        headline(found),
+        f"{found['seen']}, stacks unchanged",
+        "",
+        stacks.hang_text(verdict),
+        "",
+        "Stacks, those alike as one:",
+        "",
+        stacks.merged_text(stacks.merge(traces)),
+    ]
+    unreadable = sum(1 for trace in traces if trace.get("error"))
+    if unreadable:
+        lines.append(f"! the stacks of {unreadable} processes could not be read")
+    return "\n".join([*lines, ""])
+
+
+def ending_line(result: Mapping[str, Any]) -> str | None:
+    """What became of the job; ``None`` where it had ended by itself."""
+    outcomes = [row["outcome"] for row in result["results"]]
+    ended = sum(outcome in ("exited", "zombie") for outcome in outcomes)
+    left = sum(outcome not in ("exited", "zombie", "gone") for outcome in outcomes)
+    if not ended and not left:
+        return None
+    text = f"proctui: the job was ended because it hung: {ended} process{'es' * (ended != 1)}"
+    return text + (f", {left} could not be ended" if left else "")
