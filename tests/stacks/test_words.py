@@ -231,6 +231,15 @@ def test_innermost_user_frame_and_short_files() -> None:
     assert origins.innermost_user(frames(("get", LIB + "queue.py"))) is None
 
 
+def test_the_script_that_starts_an_installed_program_is_not_where_it_is() -> None:
+    arbiter = {**frames(("run", LIB + "site-packages/gunicorn/arbiter.py"))[0], "line": 200}
+    starter = {**frames(("<module>", "/srv/venv/bin/gunicorn"))[0], "line": 8}
+    assert origins.innermost_user([arbiter, starter]) == arbiter
+    assert origins.innermost_user([starter]) == starter
+    for own in ({"line": 40}, {"function": "main"}, {"file": "/srv/bin/job.py"}):
+        assert origins.innermost_user([arbiter, {**starter, **own}]) == {**starter, **own}
+
+
 # names
 
 
