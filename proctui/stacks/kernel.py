@@ -261,18 +261,22 @@ def _mask(word: str) -> frozenset[int]:
 def signals_of(pid: int) -> Signals | None:
     """Pending (thread's and process's) and caught signals, the tracer and the real uid."""
     try:
-        raw = _read(f"/proc/{pid}/status", 8192).decode("ascii", "replace")
+        raw = _read(f"/proc/{pid}/status", 8192)
     except OSError:
         return None
-    fields = dict(line.split(":", 1) for line in raw.splitlines() if ":" in line)
+
+    def field(name: bytes) -> str:
+        start = raw.index(b"\n" + name + b":") + len(name) + 2
+        return raw[start : raw.index(b"\n", start)].decode("ascii", "replace")
+
     try:
         return Signals(
-            _mask(fields["SigPnd"]) | _mask(fields["ShdPnd"]),
-            _mask(fields["SigCgt"]),
-            int(fields["TracerPid"]),
-            int(fields["Uid"].split()[0]),
+            _mask(field(b"SigPnd")) | _mask(field(b"ShdPnd")),
+            _mask(field(b"SigCgt")),
+            int(field(b"TracerPid")),
+            int(field(b"Uid").split()[0]),
         )
-    except (KeyError, ValueError):
+    except (IndexError, ValueError):
         return None
 
 
