@@ -23,7 +23,13 @@ def headline(found: Mapping[str, Any]) -> str:
             names = [f"{row['pid']} {row['label'] or row['name']}" for row in rows[:_NAMED_MOST]]
             more = f" and {len(rows) - _NAMED_MOST} more" if len(rows) > _NAMED_MOST else ""
             return f"{quiet}, and the job {words}: {', '.join(names)}{more}"
+    if _unreadable(found["stacks"]):
+        return f"{quiet}; whether the job hangs can't be told, for not all its stacks could be read"
     return f"{quiet}, though nothing in the job is seen to hang"
+
+
+def _unreadable(traces: Iterable[Mapping[str, Any]]) -> int:
+    return sum(1 for trace in traces if trace.get("error"))
 
 
 def _hearts(rows: Iterable[Mapping[str, Any]], traces: Iterable[Mapping[str, Any]]) -> set[int]:
@@ -52,9 +58,10 @@ def report_text(
         "",
         stacks.merged_text(stacks.merge(traces)),
     ]
-    unreadable = sum(1 for trace in traces if trace.get("error"))
+    unreadable = _unreadable(traces)
     if unreadable:
-        lines.append(f"! the stacks of {unreadable} processes could not be read")
+        many = "1 process" if unreadable == 1 else f"{unreadable} processes"
+        lines += ["", f"! the stacks of {many} could not be read"]
     return "\n".join([*lines, ""])
 
 

@@ -50,9 +50,13 @@ def test_the_first_line(rows: list[Any], said: str) -> None:
 
 def test_what_could_not_be_read_is_told() -> None:
     one = found(row(5, "waiting"))
+    one["stacks"][0]["error"] = {"kind": "tool-missing"}
+    assert headline(one).endswith(
+        "s; whether the job hangs can't be told, for not all its stacks could be read"
+    )
     verdict = {"verdicts": one["verdicts"], "graph": [], "warnings": ["so it is"]}
     text = report_text(one, verdict, [{"pid": 5, "threads": [], "error": {"kind": "x"}}])
-    assert "! so it is" in text and "! the stacks of 1 processes could not be read" in text
+    assert "! so it is" in text and "! the stacks of 1 process could not be read" in text
 
 
 @pytest.mark.parametrize(

@@ -115,22 +115,36 @@ def test_verdicts_come_with_the_worst_first_and_their_cycle() -> None:
     assert "1003 → 1103 → 1003" in plain([row.runs for row in dump.blocks[0].rows])
 
 
+def test_one_of_a_kind_is_called_one_and_an_unless_is_told_once() -> None:
+    found = verdicts()
+    evidence = ["waits for a lock", "unless a handler releases it"]
+    row = {**found["verdicts"][0], "evidence": evidence, "unless": ["a handler releases it"]}
+    dump = hang_dump({**found, "verdicts": [row]})
+    assert dump.headline.startswith("1 process · ")
+    assert plain([row.runs for row in dump.blocks[0].rows]).count("releases it") == 1
+    assert merged_dump(traces()[:1], 1).headline.startswith("2 threads of 1 process · ")
+
+
 async def test_dumps_are_kept_and_what_changed_is_marked() -> None:
     async with dashboard() as drive:
         pane = drive.main.stack
         pane.show(merged_dump(traces(), 4))
         moved: list[dict[str, Any]] = traces()
         moved[0]["threads"][0] = thread(1003, "MainThread", "", ("other", "/srv/app/x.py", 3))
+        # What answers another question in between has not changed anything.
+        pane.show(hang_dump(verdicts()))
+        await drive.pilot.pause()
+        assert "changed" not in drive.text()
         pane.show(merged_dump(moved, 4))
         await drive.pilot.pause()
         assert drive.text().count("changed") == 1
         drive.main.activate("stack")
         await drive.press("less_than_sign")
-        assert "1 of 2" in drive.text()
+        assert "2 of 3" in drive.text()
         await drive.press("greater_than_sign", "asterisk")
         assert "next_job" not in drive.text()
         await drive.press("asterisk", "down", "enter")
-        assert "2 of 2" in drive.text()
+        assert "3 of 3" in drive.text()
 
 
 def test_prose_is_wrapped_under_itself() -> None:
