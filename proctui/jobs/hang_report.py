@@ -17,12 +17,13 @@ def headline(found: Mapping[str, Any]) -> str:
     for verdict, words in _HANGS:
         rows = [row for row in found["verdicts"] if row["verdict"] == verdict]
         if rows:
-            # Who only waits for those that hang comes after them.
-            hearts = _hearts(rows, found["stacks"])
-            rows = sorted(rows, key=lambda row: row["pid"] not in hearts)
-            names = [f"{row['pid']} {row['label'] or row['name']}" for row in rows[:_NAMED_MOST]]
-            more = f" and {len(rows) - _NAMED_MOST} more" if len(rows) > _NAMED_MOST else ""
-            return f"{quiet}, and the job {words}: {', '.join(names)}{more}"
+            inside = _hearts(rows, found["stacks"])
+            hearts = [row for row in rows if row["pid"] in inside] or rows
+            names = [f"{row['pid']} {row['label'] or row['name']}" for row in hearts[:_NAMED_MOST]]
+            more = f" and {len(hearts) - _NAMED_MOST} more" if len(hearts) > _NAMED_MOST else ""
+            others = len(rows) - len(hearts)
+            waiting = f", and {others} more that wait{'s' * (others == 1)}" if others else ""
+            return f"{quiet}, and the job {words}: {', '.join(names)}{more}{waiting}"
     if _unreadable(found["stacks"]):
         return f"{quiet}; whether the job hangs can't be told, for not all its stacks could be read"
     return f"{quiet}, though nothing in the job is seen to hang"
@@ -72,5 +73,7 @@ def ending_line(result: Mapping[str, Any]) -> str | None:
     left = sum(outcome not in ("exited", "zombie", "gone") for outcome in outcomes)
     if not ended and not left:
         return None
-    text = f"proctui: the job was ended because it hung: {ended} process{'es' * (ended != 1)}"
+    text = (
+        f"proctui: the job was ended, for it got no further: {ended} process{'es' * (ended != 1)}"
+    )
     return text + (f", {left} could not be ended" if left else "")

@@ -68,6 +68,10 @@ class Alarm:
         mains = {self._graph.nodes[one].thread.pid for one in reach}
         return not any(self._rests(main) for main in mains if main in self._graph.nodes)
 
+    def is_stuck(self, tid: int) -> bool:
+        """Whether its own wait is the trouble, and not that of those it listens to."""
+        return self._mood(tid) is _Mood.STUCK
+
     def _rests(self, main: int) -> bool:
         return self._mood(main) is _Mood.RESTS or self._is_told_by_signal(main)
 

@@ -158,9 +158,10 @@ class ClosedSets:
         return Judgement(verdict, evidence, cycle if not doubts or len(cycle) > 1 else None, doubts)
 
     def _told(self, pid: int, culprits: list[int]) -> list[int]:
-        """Those of the process first, then the others; a handful is enough."""
+        """Those of the process first, then who is the trouble; a handful is enough."""
         own = [tid for tid in culprits if self.graph.nodes[tid].thread.pid == pid]
-        return [*own, *(tid for tid in culprits if tid not in own)][:8]
+        others = [tid for tid in culprits if tid not in own]
+        return [*own, *sorted(others, key=lambda tid: not self.alarm.is_stuck(tid))][:8]
 
     def _suspects(self, culprits: list[int], reach: set[int]) -> list[int]:
         """At rest by themselves, but a culprit may wait for just that thread: nobody else tells which."""
@@ -197,10 +198,12 @@ class ClosedSets:
         owned = self._owner_cycle(culprits)
         if owned:
             return owned
-        # The heart of the matter is where a lock is waited for, be it in another process.
+        # The heart of the matter is where a lock is waited for, be it in another process; who
+        # only listens to somebody stuck is in no cycle.
         own = self.graph.nodes[tid].thread.pid
         locked = [one for one in culprits if self._kind(one) in ("lock", "futex", "pi-mutex")]
-        pids = [self.graph.nodes[one].thread.pid for one in locked]
+        hearts = locked or [one for one in culprits if self.alarm.is_stuck(one)]
+        pids = [self.graph.nodes[one].thread.pid for one in hearts]
         pid = own if own in pids or not pids else pids[0]
         waiting = [one for one in culprits if self.graph.nodes[one].thread.pid == pid]
         chosen = [one for one in waiting if one in locked] or waiting

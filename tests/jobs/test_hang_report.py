@@ -36,7 +36,7 @@ def found(*rows: Any) -> dict[str, Any]:
         # The parent waits for its child, whose thread is in the cycle.
         (
             [row(5, "deadlock-proven", cycle=[21]), row(20, "deadlock-proven", cycle=[21])],
-            ", and the job is deadlocked, proven: 20 n20, 5 n5",
+            ", and the job is deadlocked, proven: 20 n20, and 1 more that waits",
         ),
         (
             [row(9, "suspected"), *(row(pid, "deadlock-proven") for pid in range(10, 60, 10))],
@@ -64,11 +64,11 @@ def test_what_could_not_be_read_is_told() -> None:
     [
         ([], None),
         (["gone"], None),
-        (["exited"], "the job was ended because it hung: 1 process"),
-        (["exited", "zombie", "gone"], "the job was ended because it hung: 2 processes"),
+        (["exited"], "the job was ended, for it got no further: 1 process"),
+        (["exited", "zombie", "gone"], "the job was ended, for it got no further: 2 processes"),
         (
             ["exited", "denied"],
-            "the job was ended because it hung: 1 process, 1 could not be ended",
+            "the job was ended, for it got no further: 1 process, 1 could not be ended",
         ),
     ],
 )

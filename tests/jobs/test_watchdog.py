@@ -50,7 +50,7 @@ def test_a_deadlock_is_reported_proven_and_ended(tmp_path: Path) -> None:
         "deadlock-proven",
         "cycle:",
         "waiting for a lock",
-        "was ended because it hung: 1",
+        "was ended, for it got no further: 1",
     ):
         assert words in done.stderr
     assert (place / "hang-1.txt").read_text() == "of another run"
