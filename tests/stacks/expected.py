@@ -105,6 +105,9 @@ EXPECTED = {
     "task_of_a_pool": Expected(
         "deadlock-proven", ("waiting for a result of its pool", "_locks_twice (zoo/traps.py", "a lock")
     ),
+    "pipeline_of_the_stuck": Expected(
+        "deadlock-proven", ("waits for one of its 2 children to exit", "nobody_notifies (zoo/traps.py")
+    ),
     "served_clients": Expected("waiting", ("anyone who connects to 127.0.0.1",), None, "waiting"),
     "prefork": Expected("idle", ("select on pipe:",), None, "idle"),
     "prefork_and_wait": Expected("waiting", ("waits for one of its 3 children to exit",), None, "idle"),
@@ -140,6 +143,7 @@ MUTE = {
     "shell": "SIGINT would end it",
     "pipeline_of_a_slow_reader": "SIGINT would end it",
     "background_sleep": "SIGINT would end it",
+    "pipeline_of_the_stuck": "SIGINT would end it",
     "stopped": "no signal but SIGCONT reaches it",
 }
 """Plays that can't answer; their traffic, and that no thread ran, is compared like all others'."""
@@ -153,5 +157,6 @@ BLIND = {
     "input_never_closed",
     "own_writing_end",
     "task_of_a_pool",
+    "pipeline_of_the_stuck",
 }
 """To an ordinary user, any process of another may hold the other end: no proof."""

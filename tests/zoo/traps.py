@@ -140,5 +140,10 @@ def task_of_a_pool() -> None:
     pool.apply(_locks_twice)
 
 
+def pipeline_of_the_stuck() -> None:
+    """A shell and a reader that wait for a program that hangs."""
+    os.execvp("sh", ["sh", "-c", f"{sys.executable} {__file__} nobody_notifies | cat; :"])
+
+
 if __name__ == "__main__":
     perform(globals())
