@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from proctui.tui.machine_lines import core_lines, machine_lines
 from proctui.tui.news import Newsroom
 from proctui.tui.past import view_at
 from proctui.tui.stack_lines import hang_dump, merged_dump, trace_dump
+from proctui.tui.start import say
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import Runs
 from proctui.tui.widgets.stack_pane import wrapped
@@ -214,3 +217,14 @@ def test_a_roomy_graph_tells_of_cores_disk_and_net() -> None:
     assert len(core_lines(crowded, 100)) <= 9
     text = plain(machine_lines(view, Trends(watch.history), 80))
     assert "disk read" in text and "net out" in text and "swap" in text
+
+
+def test_a_last_word_needs_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing its window ends the dashboard too: what it says then is for nobody, and no crash."""
+
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("sys.stderr", Closed())
+    say("the job goes on")
