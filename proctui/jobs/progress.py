@@ -105,7 +105,7 @@ class Progress:
         """What was seen of it, for the report."""
         elapsed = max(0.001, self.now.at - self.since.at)
         share = 100 * _grown(self.since.cpu, self.now.cpu) / elapsed
-        text = f"no output, {share:.1f} % CPU, no input or output to speak of"
+        text = f"nothing printed, {share:.1f} % CPU, hardly any input or output"
         if self.now.unreadable:
             text += f" (that of {len(self.now.unreadable)} processes could not be read)"
         return text

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proctui.errors import BadArgument, ProctuiError
+from proctui.jobs.hang_report import ending_line, report_text
 from proctui.jobs.progress import Progress, Sight, see
 from proctui.units import iso_time
 
@@ -53,6 +55,7 @@ class Watchdog:
         self.period = min(1.0, max(0.05, seconds / 10))
         self.ended = False
         self._progress = Progress(self._see, longest_gap=3 * self.period + 1.0)
+        self._reported: Sight | None = None
         self._first: tuple[Sight, list[Any]] | None = None
         self._thread: threading.Thread | None = None
 
@@ -64,10 +67,14 @@ class Watchdog:
         if self.job.poll() is not None:
             return
         quiet = self._progress.check()
-        if quiet == 0.0:
-            self.job.hang = None
-        if self.job.hang is not None or (self._thread is not None and self._thread.is_alive()):
+        if self._thread is not None and self._thread.is_alive():
             return
+        if self.job.hang is not None:
+            if self._progress.since is self._reported:
+                return
+            self.job.hang = None
+            if self.then == "report":
+                self.tell("proctui: the job gets on again\n")
         first = self._first
         if first is None or first[0] is not self._progress.since:
             if quiet >= self.seconds / 2:
@@ -124,10 +131,12 @@ class Watchdog:
             "warnings": verdict.get("warnings", []),
             "then": self.then,
         }
+        self._reported = since
         self.job.hang = found
-        text = "\n".join(_lines(found, verdict, traces))
+        text = report_text(found, verdict, traces)
         name = None if self.artifacts is None else _free_name(self.artifacts)
-        self.tell(text + self._keep(found, text, name))
+        lead = "" if all(map(_ends_a_line, self.job.capture.values())) else "\n"
+        self.tell(lead + text + self._keep(found, text, name))
         if self.then == "end":
             self._end(found)
             self._keep(found, text, name)
@@ -149,24 +158,23 @@ class Watchdog:
 
         found["ended"] = result = ending.end_job(self.job.session_id)
         self.ended = any(row["outcome"] in ("exited", "zombie") for row in result["results"])
+        told = ending_line(result)
+        if told is not None:
+            self.tell(told + "\n")
         error = result.get("error")
         if error:
             self.tell(f"proctui: the job was not ended: {error['message']}\n")
 
 
-def _lines(found: dict[str, Any], verdict: dict[str, Any], traces: Sequence[Any]) -> Iterable[str]:
-    from proctui import stacks
-
-    quiet = found["quiet_seconds"]
-    yield f"proctui: no progress for {quiet:.0f} s: {found['seen']}, stacks unchanged"
-    yield ""
-    yield stacks.hang_text(verdict)
-    yield ""
-    yield stacks.merged_text(stacks.merge(traces))
-    unreadable = sum(1 for trace in traces if trace.get("error"))
-    if unreadable:
-        yield f"! the stacks of {unreadable} processes could not be read"
-    yield ""
+def _ends_a_line(path: Path) -> bool:
+    """Whether what was printed so far ends with a line's end: a dot of pytest's does not."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            return file.read(1) in (b"", b"\n")
+    except OSError:
+        return True
 
 
 def _free_name(folder: Path) -> Path:
@@ -191,6 +199,8 @@ def prepare(artifacts: str) -> Path:
     path = Path(artifacts)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise BadArgument(
             f"--artifacts {artifacts}: {error.strerror}", "give a directory that can be written"

@@ -180,7 +180,8 @@ def wait_words(
         return means, f"waiting {means.words}{_limit(wait)}"
     if wait.kind == "unknown":
         return means, f"waiting {means.words}"
-    return means, f"{wait.words}: waiting {means.words}" if means.lock or means.idle else wait.words
+    told = wait.kind == "accept" or not (means.lock or means.idle)
+    return means, wait.words if told else f"{wait.words}: waiting {means.words}"
 
 
 def _wants_gil(wait: Wait, python: PyThread, held: bool) -> bool:

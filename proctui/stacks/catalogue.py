@@ -83,6 +83,7 @@ _RULES: dict[tuple[str, str], Meaning] = {
     ("multiprocessing/connection.py", "_send"): Meaning("send", "for its data to be taken by the reader"),
     ("multiprocessing/queues.py", "_feed"): Meaning("queue-feeder", "for items to send to its queue", idle=True),
     ("multiprocessing/connection.py", "accept"): Meaning("server", "for a connection", idle=True),
+    ("multiprocessing/popen_forkserver.py", "poll"): Meaning("exit", "for a child process to end"),
     ("multiprocessing/connection.py", "wait"): Meaning("selector", "for one of its connections", idle=True),
     ("multiprocessing/connection.py", "_recv"): Meaning("receive", "for data of a connection"),
     ("multiprocessing/popen_fork.py", "poll"): Meaning("exit", "for a child process to end"),
@@ -104,7 +105,7 @@ _RULES: dict[tuple[str, str], Meaning] = {
     ("socket.py", "accept"): Meaning("server", "for a connection", idle=True),
     ("socket.py", "readinto"): Meaning("receive", "for data of a socket"),
     ("ssl.py", "read"): Meaning("receive", "for data of a socket"),
-    ("threading.py", "wait"): Meaning("event", "to be notified"),
+    ("threading.py", "wait"): Meaning("event", "for a condition to be notified"),
 }  # fmt: skip
 _RANK = {place: rank for rank, place in enumerate(_RULES)}
 

@@ -40,7 +40,8 @@ class ClosedSets:
         # All that the graph was made of has been read: whoever slept until now has changed none.
         for one in seen.values():
             one.recount()
-        self.alarm = Alarm(graph, self.rows, self.python)
+        minded = [pid for pid in self.python if self._caught_on_purpose(pid)]
+        self.alarm = Alarm(graph, self.rows, self.python, minded)
         self._unseen = {t for t, node in graph.nodes.items() if node.thread.pid not in seen}
         self._awake = {t for t, node in graph.nodes.items() if self._may_wake(node)}
         self.members = graph.closed(self._awake | self._unseen)
@@ -107,21 +108,28 @@ class ClosedSets:
 
     def _signal_wakes(self, node: Node) -> bool:
         pid, tid = node.thread.pid, node.thread.tid
-        signals = self.graph.world.signals(pid)
-        if signals is None:
+        caught = self._caught_on_purpose(pid)
+        if caught is None:
             return True
-        caught = signals.caught - _FATAL - _TIMERS - _NEVER_WAKE
         if pid in self.python:
-            # Python's own handler of SIGINT stands in every program; others are set on purpose.
             row = self.rows.get(tid)
             kind = row["waits_for"] if row else "unknown"
-            return tid == pid and kind in _WAITS_FOR_SIGNAL and bool(caught - {_SIGINT})
+            return tid == pid and kind in _WAITS_FOR_SIGNAL and bool(caught)
         if node.owner is not None:
             return False
         own_pipe = node.wait.kind in ("read", "receive") and any(
             edge.to_pid == pid for edge in node.edges
         )
         return (node.wait.kind in ("futex", "poll") or own_pipe) and bool(caught)
+
+    def _caught_on_purpose(self, pid: int) -> frozenset[int] | None:
+        """Signals that may be meant to wake a sleeper; ``None`` where they may not be read."""
+        signals = self.graph.world.signals(pid)
+        if signals is None:
+            return None
+        caught = frozenset(signals.caught) - _FATAL - _TIMERS - _NEVER_WAKE
+        # Python's own handler of SIGINT stands in every program.
+        return caught - {_SIGINT} if pid in self.python else caught
 
     def judge(self, pid: int) -> Judgement | None:
         """The verdict for a process with a thread of its own in a closed set that alarms."""
@@ -143,15 +151,32 @@ class ClosedSets:
             # Its tasks would tell what is awaited; the kernel shows the selector alone.
             doubts.append("a signal handler sets what its event loop waits for")
         cycle = self._cycle(tid, reach, culprits)
-        evidence = [self._sentence(one) for one in self._told(pid, culprits)]
+        told = self._told(pid, culprits) + self._suspects(culprits, reach)
+        evidence = [self._sentence(one) for one in told]
         evidence.append("none of them ran during the look, and nothing outside them can end it")
         verdict = "suspected" if doubts else "deadlock-proven"
         return Judgement(verdict, evidence, cycle if not doubts or len(cycle) > 1 else None, doubts)
 
     def _told(self, pid: int, culprits: list[int]) -> list[int]:
-        """Those of the process first, then the others; a handful is enough."""
+        """Those of the process first, then who is the trouble; a handful is enough."""
         own = [tid for tid in culprits if self.graph.nodes[tid].thread.pid == pid]
-        return [*own, *(tid for tid in culprits if tid not in own)][:8]
+        others = [tid for tid in culprits if tid not in own]
+        return [*own, *sorted(others, key=lambda tid: not self.alarm.is_stuck(tid))][:8]
+
+    def _suspects(self, culprits: list[int], reach: set[int]) -> list[int]:
+        """At rest by themselves, but a culprit may wait for just that thread: nobody else tells which."""
+        joined = {self.graph.nodes[c].thread.pid for c in culprits if self._kind(c) == "join"}
+        locked = {self.graph.nodes[c].thread.pid for c in culprits if self._kind(c) == "lock"}
+        found = []
+        for tid in sorted(reach - set(culprits)):
+            row, node = self.rows.get(tid), self.graph.nodes.get(tid)
+            if row is None or node is None or row["waits_for"].startswith("pool-"):
+                continue
+            pid = node.thread.pid
+            framed = any(frame["kind"] == "python" for frame in row["frames"])
+            if framed and (pid in joined or (pid in locked and tid not in self.harmless)):
+                found.append(tid)
+        return found[:4]
 
     def _kind(self, tid: int) -> str:
         row = self.rows.get(tid)
@@ -166,16 +191,19 @@ class ClosedSets:
 
     def _cycle(self, tid: int, reach: set[int], culprits: list[int]) -> list[int]:
         """Pids where the cycle spans processes, else the thread ids of the one."""
-        by_pid = self._process_cycle(tid, reach)
+        stuck = {self.graph.nodes[one].thread.pid for one in culprits}
+        by_pid = self._process_cycle(tid, reach, stuck)
         if by_pid:
             return by_pid
         owned = self._owner_cycle(culprits)
         if owned:
             return owned
-        # The heart of the matter is where a lock is waited for, be it in another process.
+        # The heart of the matter is where a lock is waited for, be it in another process; who
+        # only listens to somebody stuck is in no cycle.
         own = self.graph.nodes[tid].thread.pid
         locked = [one for one in culprits if self._kind(one) in ("lock", "futex", "pi-mutex")]
-        pids = [self.graph.nodes[one].thread.pid for one in locked]
+        hearts = locked or [one for one in culprits if self.alarm.is_stuck(one)]
+        pids = [self.graph.nodes[one].thread.pid for one in hearts]
         pid = own if own in pids or not pids else pids[0]
         waiting = [one for one in culprits if self.graph.nodes[one].thread.pid == pid]
         chosen = [one for one in waiting if one in locked] or waiting
@@ -207,15 +235,14 @@ class ClosedSets:
                 return chain[chain.index(current) :]
         return []
 
-    def _process_cycle(self, tid: int, reach: set[int]) -> list[int]:
-        """A cycle of at least two processes along the edges of the set."""
+    def _process_cycle(self, tid: int, reach: set[int], stuck: set[int]) -> list[int]:
+        """A cycle of at least two stuck processes along the edges of the set."""
         following: dict[int, list[int]] = {}
         for one in reach:
             for edge in self._likely_edges(one):
-                if edge.to_pid != edge.pid and edge.to_pid not in following.setdefault(
-                    edge.pid, []
-                ):
-                    following[edge.pid].append(edge.to_pid)
+                known = following.setdefault(edge.pid, [])
+                if edge.to_pid != edge.pid and edge.to_pid in stuck and edge.to_pid not in known:
+                    known.append(edge.to_pid)
         start = self.graph.nodes[tid].thread.pid
         return _find_cycle(following, start)
 

@@ -180,10 +180,17 @@ def _flock(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
     return Wait("file-lock", f"waiting for a file lock on {name}", fds=fds)
 
 
-def _open(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
-    if thread.wchan in ("fifo_open", "wait_for_partner"):
-        return Wait("fifo-open", "opening a FIFO: waiting for its other end to be opened")
-    return Wait("unknown", f"opening a file{in_kernel(thread)}")
+def _open_at(index: int) -> Callable[[ThreadLook, tuple[int, ...]], Wait]:
+    """A call that opens the path at ``index`` of its arguments."""
+
+    def handler(thread: ThreadLook, args: tuple[int, ...]) -> Wait:
+        path = kernel.read_string(thread.pid, args[index])
+        if thread.wchan not in ("fifo_open", "wait_for_partner"):
+            return Wait("unknown", f"opening {path or 'a file'}{in_kernel(thread)}")
+        what = f"the FIFO {path}" if path else "a FIFO"
+        return Wait("fifo-open", f"opening {what}: waiting for its other end to be opened")
+
+    return handler
 
 
 HANDLERS: dict[str, Callable[[ThreadLook, tuple[int, ...]], Wait]] = {
@@ -214,7 +221,7 @@ HANDLERS: dict[str, Callable[[ThreadLook, tuple[int, ...]], Wait]] = {
     "epoll_pwait2": _epoll2,
     "fcntl": _fcntl,
     "flock": _flock,
-    "open": _open,
-    "openat": _open,
-    "openat2": _open,
+    "open": _open_at(0),
+    "openat": _open_at(1),
+    "openat2": _open_at(1),
 }

@@ -82,6 +82,9 @@ class WaitGraph:
             tids = [t.tid for t in self.world.threads(pid) if t.tid != thread.tid]
             wakers.update(tids)
             if pid != thread.pid:
+                look = self.world.look(pid)
+                if look is not None and look.state in "Tt":
+                    why += f"; {pid} is stopped"
                 edges.append(Edge(thread.pid, thread.tid, pid, None, why))
         if finder.others is not None:
             wakers.update(t.tid for t in self.world.threads(thread.pid) if t.tid != thread.tid)

@@ -19,6 +19,9 @@ BUSY_PERCENT = 5.0
 """CPU above this is work; below it may be the ticking of timed waits."""
 
 
+_CHILDREN_MOST = 6
+
+
 class Judgement(NamedTuple):
     verdict: str
     evidence: list[str]
@@ -44,6 +47,14 @@ def thread_sentence(
 
 def reasons(node: Node) -> str:
     """Why it waits, once for all whom it waits for alike."""
+    if node.wait.kind == "exit" and len(node.edges) > 1:
+        children = [str(edge.to_pid) for edge in node.edges]
+        more = len(children) - _CHILDREN_MOST
+        shown = [*children[:_CHILDREN_MOST], *([f"{more} more"] if more > 0 else [])]
+        return (
+            f"waits for one of its {len(children)} children to exit: "
+            f"{', '.join(shown[:-1])} and {shown[-1]}"
+        )
     return "; ".join(list(dict.fromkeys(edge.why for edge in node.edges))[:3])
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "look_thread",
     "need",
     "read_memory",
+    "read_string",
     "signals_of",
     "switches",
     "thread_ids",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 SIGNAL_LAST = 64
+_PAGE = os.sysconf("SC_PAGESIZE")
 FREEZERS = frozenset({"do_freezer_trap", "get_signal", "__refrigerator"})
 """Where a thread sleeps whose control group is frozen (cgroups(7), the second version and the first)."""
 
@@ -259,18 +261,22 @@ def _mask(word: str) -> frozenset[int]:
 def signals_of(pid: int) -> Signals | None:
     """Pending (thread's and process's) and caught signals, the tracer and the real uid."""
     try:
-        raw = _read(f"/proc/{pid}/status", 8192).decode("ascii", "replace")
+        raw = _read(f"/proc/{pid}/status", 8192)
     except OSError:
         return None
-    fields = dict(line.split(":", 1) for line in raw.splitlines() if ":" in line)
+
+    def field(name: bytes) -> str:
+        start = raw.index(b"\n" + name + b":") + len(name) + 2
+        return raw[start : raw.index(b"\n", start)].decode("ascii", "replace")
+
     try:
         return Signals(
-            _mask(fields["SigPnd"]) | _mask(fields["ShdPnd"]),
-            _mask(fields["SigCgt"]),
-            int(fields["TracerPid"]),
-            int(fields["Uid"].split()[0]),
+            _mask(field(b"SigPnd")) | _mask(field(b"ShdPnd")),
+            _mask(field(b"SigCgt")),
+            int(field(b"TracerPid")),
+            int(field(b"Uid").split()[0]),
         )
-    except (KeyError, ValueError):
+    except (IndexError, ValueError):
         return None
 
 
@@ -301,6 +307,18 @@ def may_attach(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def read_string(pid: int, address: int) -> str | None:
+    """A C string of a process's memory, at most to the end of the next page; ``None`` if denied."""
+    raw = b""
+    for _ in range(2):
+        part = read_memory(pid, address + len(raw), _PAGE - (address + len(raw)) % _PAGE)
+        raw += part or b""
+        if part is None or b"\0" in part:
+            break
+    text, end, _ = raw.partition(b"\0")
+    return decode(text) if end else None
 
 
 def read_memory(pid: int, address: int, size: int) -> bytes | None:

@@ -102,7 +102,7 @@ class Observation:
     def __init__(self, capture: Capture | None = None) -> None:
         self.seen: dict[int, Observed] = {}
         self.world = World()
-        self.warnings: list[str] = []
+        self.failed: list[StackTrace] = []
         self.errors: list[dict[str, Any]] = []
         self.denied: list[str] = []
         self._capture = capture or capture_many
@@ -137,7 +137,7 @@ class Observation:
             self.seen[trace["pid"]].traces.append(trace)
             if trace.get("error"):
                 self.errors.append(trace["error"])
-                self.warnings += [one for one in trace["warnings"] if one not in self.warnings]
+                self.failed.append(trace)
                 self.denied += [one for one in trace["denied"] if one not in self.denied]
 
 

@@ -39,6 +39,7 @@ _WANTED = (
     "RANK", "LOCAL_RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID",
     "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "DASK_WORKER_NAME", "CELERY_WORKER_NAME",
 )  # fmt: skip
+_WANTED_STARTS = tuple(f"{name}=".encode() for name in _WANTED)
 
 
 def label(info: ProcInfo, environ: Mapping[str, str] | None = None) -> str | None:
@@ -111,13 +112,18 @@ def _rank(environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def _words(path: str) -> list[str]:
+def _words(path: str, starts: tuple[bytes, ...] = (b"",)) -> list[str]:
+    """The words with one of these beginnings: most of an environment is nobody's name."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             raw = file.read(1 << 18)
     except OSError:
         return []
-    return [sanitize(word.decode("utf-8", "replace")) for word in raw.rstrip(b"\0").split(b"\0")]
+    return [
+        sanitize(word.decode("utf-8", "replace"))
+        for word in raw.rstrip(b"\0").split(b"\0")
+        if word.startswith(starts)
+    ]
 
 
 def read_argv(pid: int) -> tuple[str, ...]:
@@ -134,8 +140,8 @@ def read_environ(pid: int) -> dict[str, str]:
     This is the environment at the last exec: a forked worker that set its
     rank itself does not show it here.
     """
-    pairs = (word.partition("=") for word in _words(f"/proc/{pid}/environ"))
-    return {name: value for name, _, value in pairs if name in _WANTED}
+    pairs = (word.partition("=") for word in _words(f"/proc/{pid}/environ", _WANTED_STARTS))
+    return {name: value for name, _, value in pairs}
 
 
 def label_of_pid(pid: int) -> str | None:

@@ -15,6 +15,7 @@ __all__ = ["innermost_user", "is_library", "module_of", "owner_of", "short_file"
 
 PROGRAM, PACKAGE, STANDARD = "program", "package", "standard"
 _SITES = ("/site-packages/", "/dist-packages/")
+_STARTER_LINES = 12
 _LIBRARIES = ("/lib/python", "/lib64/python", "/lib/pypy")
 
 
@@ -80,17 +81,25 @@ def innermost_user(frames: Sequence[Frame]) -> Frame | None:
     """Where a person looks first: the innermost frame of the program's own code.
 
     A program may itself be installed as a package: where no frame is outside
-    of packages it is the innermost one of a package.  ``None`` where all
-    belong to Python.
+    of packages, but for the few lines that pip makes to start it, it is the
+    innermost one of a package.  ``None`` where all belong to Python.
     """
-    package = None
+    package = starter = None
     for frame in frames:
-        owner = owner_of(frame)
-        if not owner:
-            return frame
-        if package is None and module_of(frame.get("file") or "")[0] == PACKAGE:
+        if not owner_of(frame):
+            if not _is_starter(frame):
+                return frame
+            starter = frame
+        elif package is None and module_of(frame.get("file") or "")[0] == PACKAGE:
             package = frame
-    return package
+    return package or starter
+
+
+def _is_starter(frame: Frame) -> bool:
+    """Whether it is the last line of a script below ``bin`` that calls an entry point."""
+    folder, _, name = (frame.get("file") or "").rpartition("/")
+    short = (frame.get("line") or 0) <= _STARTER_LINES
+    return short and frame["function"] == "<module>" and folder.endswith("/bin") and "." not in name
 
 
 def short_file(path: str | None) -> str:

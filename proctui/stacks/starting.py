@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-__all__ = ["Tool", "dump_command", "find_tool", "start"]
+__all__ = ["Surroundings", "Tool", "dump_command", "find_tool", "start"]
 
 _IGNORED_BY_PYTHON = (13, 25)
 """SIGPIPE and SIGXFSZ: a program started by Python would ignore them too (signal(7))."""
@@ -65,11 +65,11 @@ class Tool:
 def find_tool(name: str) -> str | None:
     """The program beside our interpreter (a venv's), else on PATH."""
     beside = os.path.join(sys.executable.rpartition("/")[0], name)
+    if _is_program(beside):
+        return beside
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    for path in (beside, *(os.path.join(folder, name) for folder in folders if folder)):
-        if _is_program(path):
-            return path
-    return None
+    paths = (os.path.join(folder, name) for folder in folders if folder)
+    return next(filter(_is_program, paths), None)
 
 
 def _is_program(path: str) -> bool:
@@ -96,20 +96,31 @@ def dump_command(
     return argv
 
 
-def start(argv: list[str]) -> Tool:
+class Surroundings:
+    """What every tool of one look is started with; made once for all of them."""
+
+    __slots__ = ("actions", "environ")
+
+    def __init__(self) -> None:
+        self.environ = {**os.environ, **_ENVIRONMENT}
+        self.actions = [(os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()]
+
+
+def start(argv: list[str], around: Surroundings | None = None) -> Tool:
     """Start a program without input; raises :class:`OSError` where it can't be."""
+    around = around or Surroundings()
     out, its_out = _pipe()
     err, its_err = _pipe()
     try:
         pid = os.posix_spawnp(
             argv[0],
             argv,
-            {**os.environ, **_ENVIRONMENT},
+            around.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, its_out, 1),
                 (os.POSIX_SPAWN_DUP2, its_err, 2),
-                *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()),
+                *around.actions,
             ],
             setsid=True,
             setsigmask=(),

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from proctui.stacks.starting import Tool, find_tool, start
+from proctui.stacks.starting import Surroundings, Tool, find_tool, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,12 +128,13 @@ def run_many(
     """
     waiting = iter(jobs)
     most = at_once or width()
+    around = Surroundings()
     live: dict[int, _Running] = {}
     poll = select.poll()
     try:
         while True:
             while len(_tools(live)) < most and (job := next(waiting, None)) is not None:
-                _begin(job, live, poll, done)
+                _begin(job, around, live, poll, done)
             if meanwhile is not None:
                 meanwhile()
                 meanwhile = None
@@ -160,13 +161,14 @@ def _tools(live: dict[int, _Running]) -> list[_Running]:
 
 def _begin(
     job: tuple[object, Command],
+    around: Surroundings,
     live: dict[int, _Running],
     poll: select.poll,
     done: Callable[[object, Outcome], None],
 ) -> None:
     key, command = job
     try:
-        one = _Running(key, command if isinstance(command, Tool) else start(command))
+        one = _Running(key, command if isinstance(command, Tool) else start(command, around))
     except OSError as error:
         assert isinstance(command, list)
         done(key, Outcome(127, b"", f"{command[0]}: {error.strerror}", 0.0))

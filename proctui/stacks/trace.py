@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from proctui.stacks.origins import innermost_user, owner_of, short_file
 from proctui.text import sanitize
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 else:
     Result = dict
 
-__all__ = ["StackTrace", "frame_text", "source_line", "source_of", "text_of", "thread_title"]
+__all__ = [
+    "StackTrace",
+    "frame_text",
+    "joined_warnings",
+    "source_line",
+    "source_of",
+    "text_of",
+    "thread_title",
+]
 
 _LARGEST_SOURCE = 4 << 20
+_PIDS_MOST = 4
 
 
 class StackTrace(Result):
@@ -118,6 +127,31 @@ def text_of(result: Mapping[str, Any], omitted: int = 0) -> str:
     if omitted:
         lines.append(f"… {omitted} more thread{'s' * (omitted > 1)}")
     return "\n".join(lines)
+
+
+def joined_warnings(traces: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What several results warn of, each once: of many that may not be read how many, and who first."""
+    told: dict[str, None] = {}
+    pids: dict[str, list[int]] = {}
+    for trace in traces:
+        error, pid = trace.get("error"), trace["pid"]
+        own = None
+        if error is not None and error["kind"] == "permission-denied":
+            own = f"{error['message']}; {error['hint']}"
+        for warning in trace["warnings"]:
+            same = warning.replace(f" {pid}", " PID") if warning == own else warning
+            told[same] = None
+            if warning == own and pid not in pids.setdefault(same, []):
+                pids[same].append(pid)
+    return [_of_all(same, pids.get(same, ())) for same in told]
+
+
+def _of_all(warning: str, pids: Sequence[int]) -> str:
+    if len(pids) < 2:
+        return warning.replace(" PID", f" {pids[0]}") if pids else warning
+    more = f" and {len(pids) - _PIDS_MOST} more" if len(pids) > _PIDS_MOST else ""
+    who = f"the stacks of {len(pids)} processes ({', '.join(map(str, pids[:_PIDS_MOST]))}{more})"
+    return warning.replace("the stack of process PID", who, 1)
 
 
 def source_line(pid: int, file: str | None, line: int | None) -> str | None:

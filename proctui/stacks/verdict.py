@@ -18,12 +18,14 @@ from proctui.stacks.closed import ClosedSets
 from proctui.stacks.graph import WaitGraph, edge_row
 from proctui.stacks.judging import Judgement, judge_alone, judge_gil, judge_locks
 from proctui.stacks.looking import Capture, Observation, Observed
+from proctui.stacks.trace import joined_warnings
 from proctui.stacks.world import World
 
 __all__ = ["find_hangs", "hang_text", "is_responding"]
 
 HANGS = ("suspected", "deadlock-proven")
 _WIDENINGS = 3
+_OTHERS_MOST = 8
 _STRANGERS_SECONDS = 0.5
 """A set that slept while it was read is closed for good: only rests shall not be met half-way."""
 
@@ -73,7 +75,7 @@ def find_hangs(
         "graph": [edge_row(edge) for edge in dict.fromkeys(edges)],
         "seconds": round(seconds, 3),
         "stacks": [one.traces[-1] for one in seen.values() if one.traces],
-        "warnings": observation.warnings,
+        "warnings": joined_warnings(observation.failed),
         "denied": observation.denied,
     }
     if observation.errors:
@@ -151,17 +153,27 @@ def is_responding(pid: int, seconds: float = 1.0) -> bool:
 
 
 def hang_text(found: dict[str, Any]) -> str:
-    """The result as people read it: the worst first, then who waits for whom."""
+    """The result as people read it: the worst first, then who waits for whom.
+
+    Where something hangs, of those that don't only a few are named, and of
+    the graph what has to do with those that do.
+    """
     order = {"deadlock-proven": 0, "suspected": 1, "waiting": 2, "running": 3, "idle": 4}
+    rows = sorted(found["verdicts"], key=lambda row: order[row["verdict"]])
+    bad = {row["pid"] for row in rows if row["verdict"] in HANGS}
+    shown = rows[: len(bad) + _OTHERS_MOST] if bad else rows
     lines: list[str] = []
-    for row in sorted(found["verdicts"], key=lambda row: order[row["verdict"]]):
+    for row in shown:
         name = f"{row['name']} ({row['label']})" if row["label"] else row["name"]
         lines.append(f"{row['pid']} {name}: {row['verdict']}")
         lines += [f"    {sentence}" for sentence in row["evidence"]]
         if row["cycle"]:
             lines.append("    cycle: " + " → ".join(map(str, [*row["cycle"], row["cycle"][0]])))
-    if found["graph"]:
-        lines.append("")
-        lines += [f"{edge['from']} {edge['why']}" for edge in found["graph"]]
+    if len(shown) < len(rows):
+        lines.append(f"… and {len(rows) - len(shown)} more that don't hang")
+    edges = [edge for edge in found["graph"] if not bad or {edge["from_pid"], edge["to_pid"]} & bad]
+    if edges:
+        lines += ["", "Who waits for whom:"]
+        lines += [f"    {edge['from']} {edge['why']}" for edge in edges]
     lines += [f"! {warning}" for warning in found["warnings"]]
     return "\n".join(lines)

@@ -18,15 +18,15 @@ from proctui.stacks.world import World
 
 __all__ = ["WakerFinder"]
 
-_KERNEL_ONLY = (
-    "inotify",
-    "signalfd",
-    "timerfd",
-    "fanotify",
-    "userfaultfd",
-    "perf_event",
-    "io_uring",
-)
+_KERNEL_ONLY = {
+    "inotify": "a change of what inotify watches",
+    "signalfd": "a signal",
+    "timerfd": "a timer",
+    "fanotify": "a change of what fanotify watches",
+    "userfaultfd": "a page fault",
+    "perf_event": "a performance event",
+    "io_uring": "asynchronous I/O of the kernel",
+}
 
 
 _NAMED_MOST = 3
@@ -190,7 +190,7 @@ class WakerFinder:
         elif kind == "tty":
             self.outside.append(f"someone at the terminal {one.path}")
         else:
-            self.outside.append(f"{kind} {one.path}" if kind not in _KERNEL_ONLY else f"a {kind}")
+            self.outside.append(_KERNEL_ONLY.get(kind, f"{kind} {one.path}"))
 
     def _pipe(self, one: Descriptor, reading: bool, writing: bool) -> None:
         holders = self.world.holders

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from proctui.errors import NoSuchProcess, check_pid
-from proctui.stacks.trace import StackTrace
+from proctui.stacks.trace import StackTrace, joined_warnings
 from proctui.tools.common import check_flag
 from proctui.tools.context import looking
 
@@ -70,7 +70,7 @@ def _joined(results: list[StackTrace]) -> StackTrace:
     """The first with all in ``processes``; the text, the troubles and their exit status are all's."""
     whole = StackTrace({**results[0], "processes": [dict(one) for one in results]})
     whole["text"] = "\n\n".join(one["text"] for one in results)
-    whole["warnings"] = list(dict.fromkeys(told for one in results for told in one["warnings"]))
+    whole["warnings"] = joined_warnings(results)
     whole["denied"] = list(dict.fromkeys(name for one in results for name in one["denied"]))
     error = next((one["error"] for one in results if one.get("error")), None)
     if error is not None:

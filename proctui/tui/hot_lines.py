@@ -36,7 +36,7 @@ def hot_dump(profile: Mapping[str, Any], seconds: int, of: str, *, over: bool) -
     state = "w saves it for speedscope" if over else "still sampling, Esc stops"
     headline = f"hot functions of {of} · {seconds} s · {samples} samples · {state}"
     notes = () if blocks else ("nothing of Python is at work here",)
-    return Dump(headline, tuple(blocks), notes)
+    return Dump(headline, tuple(blocks), notes, about="hot functions")
 
 
 def _is_program(row: Mapping[str, Any]) -> bool:

@@ -43,6 +43,8 @@ class Dump:
     notes: tuple[str, ...] = ()
     taken: float = 0.0
     """Seconds since 1970 when it was shown first."""
+    about: str = ""
+    """What was asked, of whom: only an answer to the same can be said to have changed."""
 
 
 def _frame_rows(frames: Sequence[Mapping[str, Any]], source: str | None) -> tuple[Row, ...]:
@@ -113,7 +115,8 @@ def trace_dump(trace: Mapping[str, Any], name: str) -> Dump:
     how = f"{tool or 'kernel state'}, " + (f"paused {paused:g} ms" if paused else "never paused")
     count = len(blocks)
     noun = "thread" if count == 1 else "threads"
-    return Dump(f"{name} {trace['pid']} · {count} {noun} · {how}", tuple(blocks), _notes([trace]))
+    headline = f"{name} {trace['pid']} · {count} {noun} · {how}"
+    return Dump(headline, tuple(blocks), _notes([trace]), about=f"stack of {trace['pid']}")
 
 
 def merged_dump(traces: Sequence[Mapping[str, Any]], asked: int) -> Dump:
@@ -133,11 +136,17 @@ def merged_dump(traces: Sequence[Mapping[str, Any]], asked: int) -> Dump:
         title.append((str(group["wait"] or group["where"]), "accent"))
         blocks.append(Block(tuple(title), _frame_rows(group["frames"], group["source"])))
     total = sum(group["count"] for group in groups)
-    headline = f"{total} threads of {len(traces)} processes"
+    headline = f"{_many(total, 'thread')} of {_many(len(traces), 'process')}"
     if len(traces) < asked:
         headline += f" (of {asked} asked)"
-    headline += f" · {len(groups)} different stacks"
-    return Dump(headline, tuple(blocks), _notes(traces))
+    headline += f" · {_many(len(groups), 'different stack')}"
+    about = f"stacks below {traces[0]['pid']}" if traces else "stacks"
+    return Dump(headline, tuple(blocks), _notes(traces), about=about)
+
+
+def _many(number: int, noun: str) -> str:
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{plural * (number != 1)}"
 
 
 _VERDICTS = {
@@ -165,9 +174,6 @@ def hang_dump(found: Mapping[str, Any]) -> Dump:
         if row.get("cycle"):
             chain = " → ".join(str(one) for one in [*row["cycle"], row["cycle"][0]])
             lines.append(Row((("    cycle ", "dim"), (chain, style))))
-        if row.get("unless"):
-            unless = Row((("    unless ", "dim"), (str(row["unless"]), "quiet")), prose=True)
-            lines.append(unless)
         blocks.append(Block(title, tuple(lines)))
     if found["graph"]:
         edges = tuple(
@@ -182,5 +188,6 @@ def hang_dump(found: Mapping[str, Any]) -> Dump:
     verdict = f"{bad} hung" if bad else "nothing hangs"
     seconds = found.get("seconds")
     looked = f" · looked for {seconds:g} s" if seconds is not None else ""
-    headline = f"{len(rows)} processes · {verdict}{looked}"
-    return Dump(headline, tuple(blocks), tuple(str(one) for one in found.get("warnings", ())))
+    headline = f"{_many(len(rows), 'process')} · {verdict}{looked}"
+    notes = tuple(str(one) for one in found.get("warnings", ()))
+    return Dump(headline, tuple(blocks), notes, about="hangs")

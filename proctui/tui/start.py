@@ -157,5 +157,6 @@ def _afterwards(job: Any, status: int) -> int:
 
 
 def say(text: str) -> None:
-    """One line about ourselves on stderr."""
-    print(f"proctui: {text}", file=sys.stderr)
+    """One line about ourselves on stderr, whose terminal may have been closed meanwhile."""
+    with contextlib.suppress(OSError):
+        print(f"proctui: {text}", file=sys.stderr)

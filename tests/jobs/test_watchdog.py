@@ -44,7 +44,14 @@ def test_a_deadlock_is_reported_proven_and_ended(tmp_path: Path) -> None:
     )
     assert done.returncode == 124, done.stderr
     assert done.stdout == "ready\n"
-    for words in ("no progress for", "deadlock-proven", "cycle:", "waiting for a lock"):
+    first = done.stderr.splitlines()[0]
+    assert "no progress for" in first and "the job is deadlocked, proven: " in first
+    for words in (
+        "deadlock-proven",
+        "cycle:",
+        "waiting for a lock",
+        "was ended, for it got no further: 1",
+    ):
         assert words in done.stderr
     assert (place / "hang-1.txt").read_text() == "of another run"
     assert "deadlock-proven" in (place / "hang-2.txt").read_text()
@@ -145,12 +152,12 @@ def test_a_report_holds_until_something_moves(tmp_path: Path) -> None:
     for _ in range(5):
         watchdog.check()
         watchdog.wait()
-    assert len(told) == 1
+    assert len(told) == 1 and told[0].startswith("proctui: no progress for")
     job.capture["output"].write_text("it goes on")
     watchdog.check()
-    assert job.hang is None
+    assert job.hang is None and told[1:] == ["proctui: the job gets on again\n"]
     patient(watchdog, lambda: job.hang)
-    assert len(told) == 2
+    assert len(told) == 3 and told[2].startswith("\nproctui: no progress for")
 
 
 def test_stacks_of_before_something_moved_are_no_witness(

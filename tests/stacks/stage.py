@@ -60,7 +60,7 @@ class Actor:
 
 
 def _script_of(name: str) -> Path:
-    files = [ZOO / "hangs.py", ZOO / "rests.py"]
+    files = [ZOO / f"{kind}.py" for kind in ("hangs", "traps", "rests", "services")]
     return next(file for file in files if f"\ndef {name}(" in file.read_text())
 
 

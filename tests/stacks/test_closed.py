@@ -29,6 +29,54 @@ def closed(pid: int) -> bool:
     return pid in WaitGraph(World(), [pid]).closed()
 
 
+def verdict_of(pid: int) -> str:
+    row = next(row for row in stacks.find_hangs(pid, 0.3)["verdicts"] if row["pid"] == pid)
+    return str(row["verdict"])
+
+
+# what rests
+
+
+def test_threads_of_a_native_helper_wait_for_what_its_main_thread_reads(tmp_path: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler here")
+    source, helper = tmp_path / "helper.c", tmp_path / "helper"
+    source.write_text(
+        "#include <pthread.h>\n#include <unistd.h>\n"
+        "pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;\n"
+        "pthread_cond_t work = PTHREAD_COND_INITIALIZER;\n"
+        "void *worker(void *_) { pthread_mutex_lock(&mutex); pthread_cond_wait(&work, &mutex); return 0; }\n"
+        "int main(int argc, char **_) {\n"
+        "  pthread_t thread; char byte; pthread_create(&thread, 0, worker, 0);\n"
+        "  if (argc > 1) pthread_join(thread, 0); else read(0, &byte, 1); }\n"
+    )
+    subprocess.run(["cc", "-pthread", "-w", "-o", helper, source], check=True)
+    code = (
+        "import subprocess, sys, threading\n"
+        "subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)\n"
+        "threading.Event().wait()"
+    )
+    for arguments, expected in (((), "waiting"), (("join",), "deadlock-proven")):
+        with running(python(code, str(helper), *arguments)) as child:
+            (pid,) = wait_for(lambda top=child.pid: children_of(top))
+            wait_for(lambda one=pid: len(kernel.thread_ids(one)) == 2 and closed(one))
+            wait_for(lambda one=pid, what=expected: verdict_of(one) == what)
+
+
+def test_a_handler_that_sends_workers_home_opens_no_lock() -> None:
+    code = (
+        "import signal, threading\n"
+        "signal.signal(signal.SIGTERM, lambda *_: home.set())\n"
+        "home, lock = threading.Event(), threading.Lock()\n"
+        "lock.acquire()\n"
+        "thread = threading.Thread(target=lambda: {}); thread.start(); thread.join()"
+    )
+    for wait, expected in (("home.wait()", "waiting"), ("lock.acquire()", "deadlock-proven")):
+        with running(python(code.format(wait))) as child:
+            wait_for(lambda pid=child.pid: len(kernel.thread_ids(pid)) == 2 and closed(pid))
+            wait_for(lambda pid=child.pid, what=expected: verdict_of(pid) == what)
+
+
 # who was not asked about
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from proctui import stacks
 from proctui.errors import AccessDenied, ToolMissing
 from proctui.stacks import locks, merging, native, pyspy
 from proctui.stacks.graph import Node, WaitGraph
 from proctui.stacks.kernel import Call, ThreadLook
 from proctui.stacks.tooling import Outcome
-from proctui.stacks.trace import StackTrace, source_line
+from proctui.stacks.trace import StackTrace, joined_warnings, source_line
 from proctui.stacks.wording import Wait
 from proctui.stacks.world import World
 from tests.support import python, running, wait_for
@@ -340,3 +341,43 @@ def test_a_runaway_thread_is_no_member() -> None:
     finally:
         stop.set()
         spinner.join()
+
+
+def test_of_many_that_may_not_be_read_it_is_told_once() -> None:
+    def refused(pid: int, *more: str) -> dict[str, Any]:
+        error = {
+            "kind": "permission-denied",
+            "message": f"the stack of process {pid} may not be read",
+            "hint": f"sudo proctui stack {pid}",
+        }
+        told = f"{error['message']}; {error['hint']}"
+        return {"pid": pid, "warnings": [told, *more], "error": error}
+
+    one = joined_warnings([refused(11), {"pid": 7, "warnings": ["it is stopped"]}, refused(11)])
+    assert one == [
+        "the stack of process 11 may not be read; sudo proctui stack 11",
+        "it is stopped",
+    ]
+    many = joined_warnings([refused(pid, "so") for pid in range(11, 17)])
+    who = "the stacks of 6 processes (11, 12, 13, 14 and 2 more)"
+    assert many == [f"{who} may not be read; sudo proctui stack PID", "so"]
+
+
+def test_the_text_of_a_big_job_dwells_on_those_that_hang() -> None:
+    def row(pid: int, verdict: str) -> dict[str, Any]:
+        return {
+            "pid": pid, "name": "x", "label": None, "verdict": verdict, "cycle": None,
+            "evidence": [],
+        }  # fmt: skip
+
+    edges = [
+        {"from": one, "to": 1, "why": f"waits, {one}", "from_pid": one, "to_pid": to}
+        for one, to in ((7, 8), (30, 31), (32, 7))
+    ]
+    rows = [row(pid, "idle") for pid in range(30, 50)]
+    found = {"verdicts": [*rows, row(7, "suspected")], "graph": edges, "warnings": []}
+    text = stacks.hang_text(found).splitlines()
+    assert text[0] == "7 x: suspected" and "… and 12 more that don't hang" in text
+    assert [line for line in text if "waits, " in line] == ["    7 waits, 7", "    32 waits, 32"]
+    found["verdicts"] = rows
+    assert len(stacks.hang_text(found).splitlines()) == 20 + 2 + 3

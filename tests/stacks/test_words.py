@@ -145,7 +145,9 @@ def test_describe_tells_the_time_limit_of_polls_and_selects() -> None:
 def test_describe_a_fifo_that_nobody_opens(tmp_path: Any) -> None:
     os.mkfifo(tmp_path / "f")
     with running(python(f"open({str(tmp_path / 'f')!r})")) as child:
-        said(child.pid, "opening a FIFO")
+        said(
+            child.pid, f"opening the FIFO {tmp_path / 'f'}: waiting for its other end to be opened"
+        )
 
 
 def test_describe_a_thread() -> None:
@@ -227,6 +229,15 @@ def test_innermost_user_frame_and_short_files() -> None:
     assert origins.short_file("/usr/lib/python3.11/queue.py") == "queue.py"
     assert origins.short_file("/srv/app/jobs.py") == "app/jobs.py"
     assert origins.innermost_user(frames(("get", LIB + "queue.py"))) is None
+
+
+def test_the_script_that_starts_an_installed_program_is_not_where_it_is() -> None:
+    arbiter = {**frames(("run", LIB + "site-packages/gunicorn/arbiter.py"))[0], "line": 200}
+    starter = {**frames(("<module>", "/srv/venv/bin/gunicorn"))[0], "line": 8}
+    assert origins.innermost_user([arbiter, starter]) == arbiter
+    assert origins.innermost_user([starter]) == starter
+    for own in ({"line": 40}, {"function": "main"}, {"file": "/srv/bin/job.py"}):
+        assert origins.innermost_user([arbiter, {**starter, **own}]) == {**starter, **own}
 
 
 # names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from proctui.tui.machine_lines import core_lines, machine_lines
 from proctui.tui.news import Newsroom
 from proctui.tui.past import view_at
 from proctui.tui.stack_lines import hang_dump, merged_dump, trace_dump
+from proctui.tui.start import say
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import Runs
 from proctui.tui.widgets.stack_pane import wrapped
@@ -115,22 +118,36 @@ def test_verdicts_come_with_the_worst_first_and_their_cycle() -> None:
     assert "1003 → 1103 → 1003" in plain([row.runs for row in dump.blocks[0].rows])
 
 
+def test_one_of_a_kind_is_called_one_and_an_unless_is_told_once() -> None:
+    found = verdicts()
+    evidence = ["waits for a lock", "unless a handler releases it"]
+    row = {**found["verdicts"][0], "evidence": evidence, "unless": ["a handler releases it"]}
+    dump = hang_dump({**found, "verdicts": [row]})
+    assert dump.headline.startswith("1 process · ")
+    assert plain([row.runs for row in dump.blocks[0].rows]).count("releases it") == 1
+    assert merged_dump(traces()[:1], 1).headline.startswith("2 threads of 1 process · ")
+
+
 async def test_dumps_are_kept_and_what_changed_is_marked() -> None:
     async with dashboard() as drive:
         pane = drive.main.stack
         pane.show(merged_dump(traces(), 4))
         moved: list[dict[str, Any]] = traces()
         moved[0]["threads"][0] = thread(1003, "MainThread", "", ("other", "/srv/app/x.py", 3))
+        # What answers another question in between has not changed anything.
+        pane.show(hang_dump(verdicts()))
+        await drive.pilot.pause()
+        assert "changed" not in drive.text()
         pane.show(merged_dump(moved, 4))
         await drive.pilot.pause()
         assert drive.text().count("changed") == 1
         drive.main.activate("stack")
         await drive.press("less_than_sign")
-        assert "1 of 2" in drive.text()
+        assert "2 of 3" in drive.text()
         await drive.press("greater_than_sign", "asterisk")
         assert "next_job" not in drive.text()
         await drive.press("asterisk", "down", "enter")
-        assert "2 of 2" in drive.text()
+        assert "3 of 3" in drive.text()
 
 
 def test_prose_is_wrapped_under_itself() -> None:
@@ -204,3 +221,14 @@ def test_a_roomy_graph_tells_of_cores_disk_and_net() -> None:
     assert len(core_lines(crowded, 100)) <= 9
     text = plain(machine_lines(view, Trends(watch.history), 80))
     assert "disk read" in text and "net out" in text and "swap" in text
+
+
+def test_a_last_word_needs_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing its window ends the dashboard too: what it says then is for nobody, and no crash."""
+
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("sys.stderr", Closed())
+    say("the job goes on")

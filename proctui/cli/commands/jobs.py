@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,8 @@ def _run(args: Namespace | SimpleNamespace, command: list[str], hangs: dict[str,
         on_quit=args.on_quit or wishes.dashboard.on_quit,
         **looks,
     )
-    sys.stderr.write("".join(said))
+    with contextlib.suppress(OSError):
+        sys.stderr.write("".join(said))
     return ENDED_BY_US if watchdog is not None and watchdog.ended else status
 
 

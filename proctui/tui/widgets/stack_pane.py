@@ -83,7 +83,8 @@ class StackPane(TextPane):
 
     def _render_dump(self, *, keep: bool) -> None:
         dump = self.dumps[self.at]
-        before = self.dumps[self.at - 1] if self.at else None
+        earlier = (one for one in reversed(self.dumps[: self.at]) if one.about == dump.about)
+        before = next(earlier, None)
         known = {block.title + _text(block.rows) for block in before.blocks} if before else None
         lines: list[Runs] = [((dump.headline, "strong"),)]
         self._places = [(-1, -1)]
