@@ -54,6 +54,8 @@ _said_ended: dict[str, object] = {}
 """What the files were like that said so."""
 _over: dict[Path, tuple[object, Session]] = {}
 """Sessions that are over, by directory, with what their files were like: that is final."""
+_parsed: dict[Path, tuple[object, Session]] = {}
+"""What the files of the others said, and what they were like: every command looks twice."""
 
 
 class Problem(NamedTuple):
@@ -221,8 +223,13 @@ def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]])
         known = _over.get(root / name)
         if known is not None and known[0] == stamp and name not in owners:
             return known[1]
-        raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
-        session = from_document(_parse(raw), root / name)
+        known = _parsed.get(root / name)
+        if known is not None and known[0] == stamp:
+            session = known[1]
+        else:
+            raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
+            session = from_document(_parse(raw), root / name)
+            _parsed[root / name] = (stamp, session)
         if session.id != name:
             raise ValueError("its id is not its directory's name")
         if session.uid != os.geteuid():
@@ -235,6 +242,7 @@ def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]])
     session = judge(_remembered(session._replace(owner_alive=alive)))
     if session.state == "ended" and not session.owner_alive:
         _over[root / name] = (stamp, session)
+        _parsed.pop(root / name, None)
     return session
 
 
