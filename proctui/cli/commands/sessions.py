@@ -14,6 +14,9 @@ __all__ = ["adopt", "sessions"]
 
 _SHOWN = 10
 """Rows of ended sessions, and of those elsewhere; there may be hundreds."""
+_ID = 12
+"""Letters of an id: enough for ``--session``, which takes its beginning."""
+_SECONDS = len("2026-01-02T03:04:05")
 _STYLE = {"live": "good", "orphaned": "warn", "ended": "dim"}
 
 
@@ -42,11 +45,11 @@ def _sessions(result: Mapping[str, Any]) -> Iterable[Line]:
         ],
         (
             [
-                row["id"],
+                row["id"][:_ID],
                 span(row["state"], _STYLE.get(row["state"], "")),
                 "?" if row["strays"] is None else str(row["strays"]),
                 span(_leader(row)),
-                span(row["started"] or "?"),
+                span((row["started"] or "?")[:_SECONDS].replace("T", " ")),
                 span(row["label"]),
             ]
             for row in rows
