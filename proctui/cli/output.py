@@ -37,6 +37,7 @@ __all__ = [
     "status_of",
     "table",
     "warn",
+    "wrapped",
 ]
 
 _begun = False
@@ -258,14 +259,17 @@ def fields(
     With ``wrap`` a terminal gets long values on several lines, below each
     other; a pipe always gets one line each.
     """
-    room = None
-    if wrap and _is_a_screen():
-        room = max(20, shutil.get_terminal_size().columns - width - 1)
     for name, value in pairs:
         text, style = value if isinstance(value, tuple) else (value, "")
-        pieces = [text] if room is None else textwrap.wrap(text, room) or [text]
-        for at, piece in enumerate(pieces):
+        for at, piece in enumerate(wrapped(text, width + 1) if wrap else [text]):
             yield [(f"{'' if at else name:<{width}} ", "key"), (piece, style)]
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """The lines that ``text`` takes on a terminal behind ``indent`` columns; one in a pipe."""
+    if not _is_a_screen():
+        return [text]
+    return textwrap.wrap(text, max(20, shutil.get_terminal_size().columns - indent)) or [text]
 
 
 def _is_a_screen() -> bool:

@@ -289,7 +289,7 @@ def test_the_fix_speaks_the_language_of_the_system(
         ({"TERM": "xterm-256color"}, (120, 40), True, "256 colours, 120x40"),
         ({"TERM": "xterm", "COLORTERM": "truecolor"}, (80, 24), True, "16 million"),
         ({"TERM": "xterm-256color", "NO_COLOR": "1"}, (80, 24), True, "no colours"),
-        ({"TERM": "dumb"}, (80, 24), False, "no dashboard"),
+        ({"TERM": "dumb"}, (80, 24), False, "dumb, no colours, 80x24: no dashboard"),
         ({}, (80, 24), False, "no TERM"),
         ({"TERM": "xterm"}, (80, 24), False, "approximated"),
         ({"TERM": "xterm-256color"}, (79, 24), False, "cramped"),
