@@ -49,7 +49,7 @@ _URL_CREDENTIALS = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^/\s:@]*):(?P<secret>[^/\s@]+)@", re.I
 )
 _URL_TOKEN = re.compile(r"(?P<scheme>\bhttps?://)(?P<secret>[^/\s:@]{16,})@", re.I)
-_URL_KEY = re.compile(r"(?P<name>[?&]key=)[\w-]{12,}")
+_URL_KEY = re.compile(r"(?P<name>[?&]key=)[\w-]{20,}")
 _KNOWN_SHAPES = re.compile(
     r"\b(?=[sghxAynpdShtew])(?:sk-[A-Za-z0-9_-]{16,}|[sr]k_(?:live|test)_\w{10,}|whsec_\w{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_\w{20,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}"

@@ -123,7 +123,7 @@ nmcli dev wifi connect x password hunter2
 vault login -method=token hunter2
 app 'Endpoint=sb://x/;SharedAccessKeyName=R;SharedAccessKey=hunter2='
 app --pw hunter2
-app 'https://h/x?key=hunter2hunter2&a=b'
+app 'https://h/x?key=hunter2hunter2hunter2&a=b'
 """
 
 
@@ -171,6 +171,7 @@ unzip a.zip -d x
 mysql -h h -P 3306 -p db
 app --passes 3 --compass n --bypass x
 sort --key=2 f
+curl https://jira/browse?key=PROJECT-1234
 java -Dkey=value -Dfile.encoding=UTF-8
 """
 
