@@ -2,7 +2,7 @@
 
 Redaction is by name (``--password=…``, ``API_TOKEN=…``), by the credentials
 of a URL, by well-known token shapes and by what some programs call a
-password.  It can't know every secret: it is a courtesy to screens and
+password (:mod:`proctui.redact_flags`).  It can't know every secret: it is a courtesy to screens and
 transcripts, not a boundary.
 """
 
@@ -11,20 +11,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from proctui.redact_flags import GAP, VALUE, hide_flags
+
 __all__ = ["HIDDEN", "redact_argv", "redact_environ", "redact_text"]
 
 HIDDEN = "[redacted]"
 
 _SECRET_WORDS = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_]?key|apikey|access[-_]?key|auth(?:orization)?"
-    r"|credential|cred|private[-_]?key|signing[-_]?key|encryption[-_]?key|session[-_]?key|cookie"
+    r"|credential|cred|pw(?=$)|psk|private[-_]?key|signing[-_]?key|encryption[-_]?key|session[-_]?key|cookie"
     r"|bearer|dsn|connection[-_]?string|client[-_]?key|account[-_]?key|master[-_]?key|jwt"
     r"|signature|sig"
 )
+_ENDS = (
+    r"password|passwd|passphrase|secret|token|(?:api|access|secret|private|account)key"
+    r"|(?:ssh|db|sql|ftp|smtp|imap|mail|ldap|bind|root|user|admin|key|store|require|become|proxy|http)"
+    r"(?:pass|pwd)"
+)
 _SECRET_NAME = re.compile(
-    rf"(?:^|[-_.])(?:[a-z0-9]*(?:password|passwd|secret|token|apikey)|{_SECRET_WORDS})s?(?:$|[-_.\d])",
+    rf"(?:^|[-_.])(?:[a-z0-9]*(?:{_ENDS})|{_SECRET_WORDS})s?(?:$|[-_.\d])", re.IGNORECASE
+)
+_ABOUT = re.compile(
+    r"[-_](?:mode|type|method|jar|file|path|dir|url|uri|host|port|timeout|ttl|policy|stdin|provider"
+    r"|scheme|domain|realm|backend|plugin|server|endpoint|enabled|required|algorithm)$",
     re.IGNORECASE,
 )
+"""``--auth-mode`` and ``PASSWORD_FILE`` tell something about a secret."""
 _SURELY = re.compile(
     r"password|passwd|passphrase|secret|token|credential|(?:api|access|private)[-_]?key", re.I
 )
@@ -32,69 +44,46 @@ _SURELY = re.compile(
 _INNOCENT_NAMES = frozenset(
     {"PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY", "TOKENIZERS_PARALLELISM", "PROCTUI_SESSION"}
 )
-_KEY_VARIABLE = re.compile(r"(?<!PUBLIC)_KEY$")
-# Between words: white space, its pictures in what was made harmless, the end of an argument.
-_GAP = r"[\s\0␊␉]"
-_WORD = r"[^\s\0␊␉'\"]"
-_VALUE = rf"(?:\"[^\"\0]*\"|'[^'\0]*'|{_WORD})+"
+_KEY_VARIABLE = re.compile(r"(?:^|(?<!PUBLIC)_)KEY$")
 _URL_CREDENTIALS = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^/\s:@]*):(?P<secret>[^/\s@]+)@", re.I
 )
 _URL_TOKEN = re.compile(r"(?P<scheme>\bhttps?://)(?P<secret>[^/\s:@]{16,})@", re.I)
+_URL_KEY = re.compile(r"(?P<name>[?&]key=)[\w-]{20,}")
 _KNOWN_SHAPES = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}"
-    r"|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|hf_[A-Za-z0-9]{20,}|glpat-[\w-]{16,}"
+    r"\b(?=[sghxAynpdShtew])(?:sk-[A-Za-z0-9_-]{16,}|[sr]k_(?:live|test)_\w{10,}|whsec_\w{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
+    r"|github_pat_\w{20,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}"
+    r"|ya29\.[\w-]{20,}|hf_[A-Za-z0-9]{20,}|gl(?:pat|dt|rt|cbt)-[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
+    r"|pypi-[\w-]{32,}|do[opr]_v1_[0-9a-f]{32,}|dckr_pat_[\w-]{20,}|shp(?:at|ca|pa|ss)_[0-9a-f]{32}"
+    r"|SG\.[\w-]{16,}\.[\w-]{16,}|hv[sbr]\.[\w-]{20,}|tskey-[\w-]{16,}|AGE-SECRET-KEY-1[0-9A-Z]{20,}"
     r"|hooks\.slack\.com/services/[\w/]{10,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{6,})"
 )
+_PRIVATE_KEY = re.compile(r"(?<=PRIVATE KEY-----)[^-]+")
 _SHORTEST_SHAPE = len("xoxb-") + 10
 _HEADER = re.compile(
-    r"(?P<name>\b(?:proxy-)?authorization\s*:\s*(?:\w+\s+)?|\bx-api-key\s*:\s*|\bcookie\s*:\s*|\bbearer\s+)(?P<secret>[^\s'\"]+)",
+    r"(?P<name>(?:\b|(?<=-H))(?:proxy-)?authorization\s*:\s*(?:\w+\s+)?|\bx-api-key\s*:\s*|\bcookie\s*:\s*|\bbearer\s+)(?P<secret>[^\s'\"]+)",
     re.IGNORECASE,
 )
-_ASSIGNMENT = re.compile(
-    r"(?P<name>(?<![\w.-])[A-Za-z_-][\w.-]*)(?P<sep>=)(?P<secret>\"[^\"]*\"|'[^']*'|[^\s&;'\"]+)"
-)
+_ASSIGNED = re.compile(r"(?<![\w.-])[A-Za-z_-][\w.-]*=")
+_ASSIGNMENT_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s&;'\"]+")
 _COLON = re.compile(
     r"(?P<name>(?<![\w./-])(?P<quote>[\"']?)[A-Za-z_-][\w.-]*(?P=quote))(?P<sep>\s*:\s*)(?!:)"
     r"(?P<secret>\"[^\"]*\"|'[^']*'|[^\s:,;}'\"][^\s,;}'\"]*)"
 )
 _OPTION = re.compile(
-    rf"(?P<name>(?:(?<={_GAP})|^)--?[A-Za-z][\w-]{{3,}})(?P<sep>{_GAP}+)"
-    rf"(?P<secret>(?!--){_VALUE})"
+    rf"(?P<name>(?:(?<={GAP})|^)--?[A-Za-z][\w-]{{3,}})(?P<sep>{GAP}+)"
+    rf"(?P<secret>(?!--){VALUE})"
 )
 _LONG_OPTION = re.compile(r"--[\w.-]+|-[A-Za-z][\w-]{3,}")
 _USUAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 
 
-def _program(names: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|{_GAP}|/)(?:{names})(?={_GAP})")
-
-
-def _flag(flags: str, before: str = "") -> re.Pattern[str]:
-    """A whole argument behind the flag, or the word behind it within a line for a shell."""
-    head = rf"(?<={_GAP})(?:{flags})"
-    return re.compile(
-        rf"(?P<apart>{head}\0{before})[^\0]+|(?P<within>{head}(?:{_GAP}|=)?{before}){_VALUE}"
-    )
-
-
-_ANY_PROGRAM = re.compile(r"curl|mysql|mariadb|sshpass|redis-cli|docker|podman|openssl")
-_BY_PROGRAM = (
-    (_program("curl"), _flag("-u|-U|--user|--proxy-user", rf"(?:(?!:){_WORD})+:")),
-    (
-        _program(r"mysql(?:dump|admin|import|show|sh)?|mariadb(?:-\w+)?"),
-        re.compile(rf"(?P<apart>(?<={_GAP})-p)(?P<within>){_VALUE}"),
-    ),
-    (_program("sshpass"), _flag("-p")),
-    (_program("redis-cli"), _flag("-a")),
-    (_program(rf"(?:docker|podman){_GAP}login"), _flag("-p")),
-    (_program("openssl"), re.compile(rf"(?P<apart>(?<={_GAP})pass:)(?P<within>){_VALUE}")),
-)
-"""What passwords are called by programs that have short names for them."""
-
-
 def _is_secret_name(name: str) -> bool:
-    return name not in _INNOCENT_NAMES and bool(_SECRET_NAME.search(name))
+    return (
+        name not in _INNOCENT_NAMES
+        and _SECRET_NAME.search(name) is not None
+        and _ABOUT.search(name) is None
+    )
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -102,14 +91,24 @@ def _is_secret(name: str, value: str) -> bool:
     return _is_secret_name(name) and not (value.isdigit() and name.lower().endswith("tokens"))
 
 
-def _hide_flag(match: re.Match[str]) -> str:
-    return f"{match['apart'] or match['within']}{HIDDEN}"
-
-
-def _hide_assignment(match: re.Match[str]) -> str:
+def _hide_option(match: re.Match[str]) -> str:
     if _is_secret(match["name"].lstrip("-"), match["secret"]):
         return f"{match['name']}{match['sep']}{HIDDEN}"
     return match[0]
+
+
+def _hide_assignments(text: str) -> str:
+    """Within values too: ``--set=db.password=…``, ``-o user=me,pass=…``."""
+    done = 0
+    out = []
+    for match in _ASSIGNED.finditer(text):
+        if match.start() < done or not _is_secret_name(match[0].lstrip("-")[:-1]):
+            continue
+        value = _ASSIGNMENT_VALUE.match(text, match.end())
+        if value is not None and _is_secret(match[0].lstrip("-")[:-1], value[0]):
+            out += [text[done : match.end()], HIDDEN]
+            done = value.end()
+    return "".join((*out, text[done:])) if out else text
 
 
 def _hide_after_a_colon(match: re.Match[str]) -> str:
@@ -129,32 +128,36 @@ def redact_text(text: str) -> str:
     if "://" in text:
         text = _URL_CREDENTIALS.sub(rf"\g<scheme>\g<user>:{HIDDEN}@", text)
         text = _URL_TOKEN.sub(rf"\g<scheme>{HIDDEN}@", text)
+        text = _URL_KEY.sub(rf"\g<name>{HIDDEN}", text)
     if ":" in text or "bearer" in text.lower():
         text = _HEADER.sub(rf"\g<name>{HIDDEN}", text)
         text = _COLON.sub(_hide_after_a_colon, text)
     if len(text) >= _SHORTEST_SHAPE:
         text = _KNOWN_SHAPES.sub(HIDDEN, text)
+        if "PRIVATE KEY" in text:
+            text = _PRIVATE_KEY.sub(HIDDEN, text)
         if "-" in text:
-            text = _OPTION.sub(_hide_assignment, text)
-    return _ASSIGNMENT.sub(_hide_assignment, text) if "=" in text else text
+            text = _OPTION.sub(_hide_option, text)
+    return _hide_assignments(text) if "=" in text else text
 
 
 def redact_argv(argv: Sequence[str]) -> tuple[str, ...]:
     """Hide secrets of a command line, ``--password X`` in two words included."""
-    line = "\0".join(argv)
-    if _ANY_PROGRAM.search(line):
-        for program, flag in _BY_PROGRAM:
-            if program.search(line):
-                line = flag.sub(_hide_flag, line)
+    line = hide_flags("\0".join(argv), HIDDEN)
     out: list[str] = []
-    option = ""
+    option = before = ""
     for argument in line.split("\0") if argv else ():
         if option and not argument.startswith("--") and _is_secret(option, argument):
             out.append(HIDDEN)
             option = ""
         else:
             out.append(redact_text(argument))
-            option = argument.lstrip("-") if _LONG_OPTION.fullmatch(argument) else ""
+            option = ""
+            if _LONG_OPTION.fullmatch(argument):
+                option = argument.lstrip("-")
+            elif before == "set":  # aws configure set NAME SECRET
+                option = argument.rpartition(":")[2]
+        before = argument
     return tuple(out)
 
 

@@ -52,7 +52,8 @@ class Gatherer:
         self._links = Links()
         self._strangers: set[Key] = set()
         self._ask = confirm
-        self._confirmed: dict[Key, bool] = {}
+        self._confirmed: dict[int, tuple[Identity, bool]] = {}
+        self._words: tuple[object, tuple[str, ...]] = (None, ())
 
     def forget(self, identity: Identity) -> None:
         """It has ended."""
@@ -69,10 +70,10 @@ class Gatherer:
         """
         if self._ask is None:
             return True
-        known = self._confirmed.get(identity.key)
-        if known is None:
-            known = self._confirmed[identity.key] = self._ask(identity)
-        return known
+        known = self._confirmed.get(identity.pid)
+        if known is None or (known[0] is not identity and not known[0].same(identity)):
+            known = self._confirmed[identity.pid] = (identity, self._ask(identity))
+        return known[1]
 
     def name_as_job(self, procs: Iterable[Proc], wall: float) -> None:
         """These are the job because a person named them: likely, their later children certain."""
@@ -158,11 +159,12 @@ class Gatherer:
             proc = procs[pid]
             before = self.lineage.get(proc.identity)
             state = None if before is None else (before.kind, before.certainty)
-            record = self._find(truth, procs, proc, wall)
-            if record is not None and (record.kind, record.certainty) != state:
+            record = self._find(truth, procs, proc, before, wall)
+            if record is not None and (before is None or (record.kind, record.certainty) != state):
                 kids = [kid for kid in children(pid) if kid not in due]
-                more.update(kids)
-                queue.extend(kid for kid in kids if kid in procs)
+                if kids:
+                    more.update(kids)
+                    queue.extend(kid for kid in kids if kid in procs)
         if self.lineage.version != version:
             # A doubt, once there, spreads to everything below.
             more.update(record.identity.pid for record in self.lineage)
@@ -196,10 +198,14 @@ class Gatherer:
         return due & found
 
     def _find(
-        self, truth: Truth, procs: Mapping[int, Proc], proc: Proc, wall: float
+        self,
+        truth: Truth,
+        procs: Mapping[int, Proc],
+        proc: Proc,
+        record: Record | None,
+        wall: float,
     ) -> Record | None:
         """The record of a process of the job, made or strengthened where there is reason to."""
-        record = self.lineage.get(proc.identity)
         session = truth.session
         baseline = truth.baseline
         if record is None and baseline is not None and proc.identity in baseline:
@@ -269,9 +275,12 @@ class Gatherer:
         *,
         sure: bool = True,
     ) -> Record | None:
-        words: tuple[str, ...] = (
-            f"child of {parent.pid} ({parent.name}), seen {evidence.clock(wall)}",
-        )
+        if self._words[0] != (about := (parent.pid, parent.name, wall)):
+            self._words = (
+                about,
+                (f"child of {about[0]} ({about[1]}), seen {evidence.clock(wall)}",),
+            )
+        words = self._words[1]
         if not self._holds(parent.identity):
             words += ("its parent ended while we looked",)
             sure = False
@@ -371,8 +380,10 @@ class Gatherer:
     @staticmethod
     def _steers(session: Session, identity: Identity) -> bool:
         for head in (session.runner, session.keeper):
-            if head is not None and head.same(identity):
+            if head is not None and head.pid == identity.pid and head.same(identity):
                 return True
+        if not session.controllers:
+            return False
         return any(one.identity.same(identity) for one in session.controllers)
 
     def _foreign(self, session: Session, proc: Proc) -> bool:

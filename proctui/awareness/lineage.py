@@ -36,10 +36,12 @@ class Record:
     from something that is only likely, ``stuck`` that this something is dead
     and can't become certain any more.  ``line`` are the keys of the records it
     descended from when it was latched, farthest first; deaths leave it as it is.
+    ``below`` is the line of whatever descends from it directly.
     """
 
     __slots__ = (
-        "foreign", "identity", "kids", "kind", "line", "parent", "stuck", "tainted", "weak", "words",
+        "_below", "foreign", "identity", "kids", "kind", "line", "parent", "stuck", "tainted",
+        "weak", "words",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +56,24 @@ class Record:
         self.stuck = False
         self.parent: Record | None = None
         self.line: tuple[Key, ...] = ()
+        self._below: tuple[Key, ...] | None = None
         self.kids: set[Record] = set()
+
+    def stand_under(self, parent: Record) -> None:
+        """Descend from ``parent`` from now on."""
+        if self.parent is not None:
+            self.parent.kids.discard(self)
+        self.parent = parent
+        self.line = parent.below
+        self._below = None
+        parent.kids.add(self)
+
+    @property
+    def below(self) -> tuple[Key, ...]:
+        # One for all the children: a crowd has a common parent.
+        if self._below is None:
+            self._below = (*self.line, self.identity.key)[-64:]
+        return self._below
 
     @property
     def certainty(self) -> Certainty:
@@ -110,20 +129,19 @@ class Lineage:
         """Record a process as the job's; a stronger claim replaces a weaker one."""
         sure = kind in CERTAIN_KINDS if weak is None else not weak
         key = identity.key
+        self.version += 1
         record = self._by_key.get(key)
         if record is None:
             record = self._by_key[key] = Record(identity, kind, words, weak=not sure)
             self._by_pid[identity.pid] = record
-        else:
-            record.kind, record.words, record.weak = kind, words, not sure
+            if parent is not None:  # nothing descends from the new one, so that's all
+                record.stand_under(parent)
+                record.tainted = parent.passes_doubt
+            return record
+        record.kind, record.words, record.weak = kind, words, not sure
         if parent is not None and parent is not record and not self._is_above(record, parent):
-            if record.parent is not None:
-                record.parent.kids.discard(record)
-            record.parent = parent
-            record.line = (*parent.line, parent.identity.key)[-64:]
-            parent.kids.add(record)
+            record.stand_under(parent)
         self._settle(record)
-        self.version += 1
         return record
 
     @staticmethod

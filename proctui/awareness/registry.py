@@ -52,8 +52,10 @@ _SESSION_LIMIT = 1 << 20
 SPAWNED_LIMIT = 64 << 20
 _said_ended: dict[str, object] = {}
 """What the files were like that said so."""
-_over: dict[Path, tuple[object, Session]] = {}
+_over: dict[str, tuple[object, Session]] = {}
 """Sessions that are over, by directory, with what their files were like: that is final."""
+_parsed: dict[str, tuple[object, Session]] = {}
+"""What the files of the others said, and what they were like: every command looks twice."""
 
 
 class Problem(NamedTuple):
@@ -103,7 +105,7 @@ def scan(*, ended: bool = True) -> Scan:
                     if name in sessions:
                         continue
                     try:
-                        if ended or name in owners or not _says_ended(descriptor, name):
+                        if ended or name in owners or not _says_ended(descriptor, name, root):
                             sessions[name] = _read(root, descriptor, name, owners)
                     except FileNotFoundError:
                         if _exists(descriptor, name):
@@ -176,9 +178,12 @@ def list_sessions(ended: bool = False) -> list[Session]:
     return [one for one in scan(ended=ended).sessions if ended or one.state != "ended"]
 
 
-def _says_ended(registry: int, name: str) -> bool:
+def _says_ended(registry: int, name: str, root: Path) -> bool:
     with files.open_directory(name, parent=registry) as directory:
         stamp = files.stamp(directory, "session.json")
+        known = _parsed.get(f"{root}/{name}")
+        if known is not None and known[0] == stamp:
+            return False
         if _said_ended.get(name) != stamp:
             if _ENDED not in files.read_private(directory, "session.json", _SESSION_LIMIT):
                 return False
@@ -217,12 +222,17 @@ def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]])
     if writer is not None:
         return judge(writer.session._replace(owner_alive=True))
     with files.open_directory(name, parent=registry) as directory:
-        stamp = files.stamp(directory, "session.json")
-        known = _over.get(root / name)
+        stamp, place = files.stamp(directory, "session.json"), f"{root}/{name}"
+        known = _over.get(place)
         if known is not None and known[0] == stamp and name not in owners:
             return known[1]
-        raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
-        session = from_document(_parse(raw), root / name)
+        known = _parsed.get(place)
+        if known is not None and known[0] == stamp:
+            session = known[1]
+        else:
+            raw = files.read_private(directory, "session.json", _SESSION_LIMIT)
+            session = from_document(_parse(raw), place)
+            _parsed[place] = (stamp, session)
         if session.id != name:
             raise ValueError("its id is not its directory's name")
         if session.uid != os.geteuid():
@@ -234,7 +244,8 @@ def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]])
             return found
     session = judge(_remembered(session._replace(owner_alive=alive)))
     if session.state == "ended" and not session.owner_alive:
-        _over[root / name] = (stamp, session)
+        _over[place] = (stamp, session)
+        _parsed.pop(place, None)
     return session
 
 
@@ -277,7 +288,7 @@ def _parse(raw: bytes) -> object:
 
 def _owner_holds(directory: int, owner: Identity | None) -> bool:
     """Whether the recorded owner lives and holds the lock on the session file."""
-    if owner is None or not kernel.alive(owner):
+    if owner is None or owner.pidns != kernel.pidns() or not kernel.alive(owner):
         return False
     try:
         descriptor = os.open(

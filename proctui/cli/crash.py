@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -18,9 +19,18 @@ from proctui.text import sanitize
 
 __all__ = ["report"]
 
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def report(error: Exception, *, as_json: bool) -> None:
-    """Write the details into the state directory and say where they are."""
+    """Write the details into the state directory and say where they are.
+
+    A full disk behind stdout is no fault of ours that somebody could look into.
+    """
+    if isinstance(error, OSError) and error.filename is None and error.errno in _NOT_WRITTEN:
+        told = f"the output can't be written: {os.strerror(error.errno)}"
+        print(f"proctui: {told}", file=sys.stderr, flush=True)
+        return
     if isinstance(error, OSError) and error.filename is None and error.errno is not None:
         message = f"{os.strerror(error.errno)}"
     else:

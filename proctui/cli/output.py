@@ -10,8 +10,11 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import sys
+import textwrap
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -34,6 +37,7 @@ __all__ = [
     "status_of",
     "table",
     "warn",
+    "wrapped",
 ]
 
 _begun = False
@@ -213,22 +217,32 @@ def _plain(line: Line) -> str:
     return "".join(text for text, _ in _spans(line)).rstrip()
 
 
+def _columns(text: str) -> int:
+    """How many columns of a terminal it takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF")
+        for one in text
+    )
+
+
 def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) -> Iterable[Line]:
     """Aligned columns; each is (heading, ``<`` or ``>``), the last is never padded."""
     grid = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in rows]
     widths = [
-        max([len(heading), *(len(row[at][0]) for row in grid)])
+        max([len(heading), *(_columns(row[at][0]) for row in grid)])
         for at, (heading, _) in enumerate(columns)
     ]
 
     def padded(cells: Sequence[Span]) -> list[Span]:
         line: list[Span] = []
         for at, (text, style) in enumerate(cells):
-            width = widths[at]
+            space = " " * (widths[at] - _columns(text))
             if columns[at][1] == ">":
-                text = text.rjust(width)
+                text = space + text
             elif at < len(columns) - 1:
-                text = text.ljust(width)
+                text += space
             line += [(text, style), ("  ", "")]
         return line[:-1]
 
@@ -237,8 +251,29 @@ def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) ->
         yield padded(row)
 
 
-def fields(pairs: Iterable[tuple[str, Cell]], *, width: int = 12) -> Iterable[Line]:
-    """``name  value`` lines with the names in one column."""
+def fields(
+    pairs: Iterable[tuple[str, Cell]], *, width: int = 12, wrap: bool = False
+) -> Iterable[Line]:
+    """``name  value`` lines with the names in one column.
+
+    With ``wrap`` a terminal gets long values on several lines, below each
+    other; a pipe always gets one line each.
+    """
     for name, value in pairs:
-        cell = value if isinstance(value, tuple) else (value, "")
-        yield [(f"{name:<{width}} ", "key"), cell]
+        text, style = value if isinstance(value, tuple) else (value, "")
+        for at, piece in enumerate(wrapped(text, width + 1) if wrap else [text]):
+            yield [(f"{'' if at else name:<{width}} ", "key"), (piece, style)]
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """The lines that ``text`` takes on a terminal behind ``indent`` columns; one in a pipe."""
+    if not _is_a_screen():
+        return [text]
+    return textwrap.wrap(text, max(20, shutil.get_terminal_size().columns - indent)) or [text]
+
+
+def _is_a_screen() -> bool:
+    try:
+        return sys.stdout.isatty()
+    except (AttributeError, ValueError):
+        return False

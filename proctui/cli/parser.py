@@ -163,7 +163,7 @@ def _look(commands: _Commands) -> None:
     add_session(tree)
     inspect = commands.add(
         "inspect",
-        "look:inspect",
+        "inspection:inspect",
         "everything about one process",
         "inspect 4711\ninspect 4711 --threads --files --json",
     )

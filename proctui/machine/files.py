@@ -35,6 +35,7 @@ _KINDS = (
     (modes.S_ISSOCK, "socket"),
 )
 _DELETED = " (deleted)"
+_IN_MEMORY = "/memfd:"
 
 
 class OpenFile(NamedTuple):
@@ -111,6 +112,8 @@ def _open_file(proc: ProcDir, fd: int, link: str, remote: set[int]) -> OpenFile:
                 kind = next((word for test, word in _KINDS if test(facts.st_mode)), "file")
                 size = facts.st_size if kind == "file" else None
                 deleted = deleted and facts.st_nlink == 0
+    if kind == "file" and link.startswith(_IN_MEMORY):  # it never had a name to lose
+        kind, deleted, link = "memfd", False, link.removesuffix(_DELETED)
     return OpenFile(
         fd,
         link.removesuffix(_DELETED) if deleted else link,

@@ -123,9 +123,18 @@ def _cgroup() -> Finding:
         return (
             False,
             f"{points[0]}: not ours to write, so jobs are followed without a cgroup of their own",
-            "systemd-run --user --scope -p Delegate=yes proctui run -- CMD",
+            _delegation(points[0], here),
         )
     return True, f"{points[0]}: writable, a job can have a cgroup of its own", None
+
+
+def _delegation(mount: str, own: Path) -> str:
+    """What makes the cgroup we are in ours to write."""
+    if os.geteuid() == 0:  # root is kept out by a read-only mount alone
+        return f"mount -o remount,rw {mount}"
+    if Path("/run/systemd/system").exists():
+        return "systemd-run --user --scope -p Delegate=yes proctui run -- CMD"
+    return f"sudo chown {os.geteuid()} {own} {own}/cgroup.procs"
 
 
 def _user_namespaces() -> Finding:

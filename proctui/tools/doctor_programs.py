@@ -144,6 +144,8 @@ def _size(descriptor: int) -> tuple[int, int] | None:
 def _colours(name: str) -> str:
     if os.environ.get("NO_COLOR"):
         return "no colours (NO_COLOR is set)"
+    if name in ("", "dumb"):
+        return "no colours"
     if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") or "direct" in name:
         return "16 million colours"
     if "256" in name or re.match(r"(xterm-)?(kitty|ghostty|alacritty|foot|wezterm)", name):

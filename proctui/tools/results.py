@@ -265,6 +265,8 @@ class Kill(TypedDict):
 
 
 class SessionRow(TypedDict):
+    """``foreign``: of another pid namespace (a container), so ``state`` is what its file says."""
+
     id: str
     label: str
     state: str
@@ -272,6 +274,7 @@ class SessionRow(TypedDict):
     started: str | None
     parent: str | None
     strays: int | None
+    foreign: bool
 
 
 class Sessions(TypedDict):

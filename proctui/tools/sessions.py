@@ -71,6 +71,7 @@ def _row(session: Session) -> SessionRow:
         "started": iso_time(session.created.wall),
         "parent": session.parent,
         "strays": strays,
+        "foreign": session.foreign,
     }
 
 
@@ -78,19 +79,21 @@ def _leader_and_strays(session: Session) -> tuple[ProcessRef | None, int | None]
     """Judged in that session's own eyes; ``None`` where it can't be looked at from here."""
     identity = session.leader
     if session.state == "ended":
-        return _ended(identity), 0
+        return _unseen(identity), 0
+    if session.foreign:  # its numbers mean other processes here, and there may be hundreds of them
+        return _unseen(identity), None
     from proctui.errors import ProctuiError
 
     try:
         with looking(session.id, once=True) as look:
             view = look()
     except ProctuiError:
-        return _ended(identity), None
+        return _unseen(identity), None
     if identity is None:
         return None, len(view.strays)
     proc = view.proc(identity.pid)
     if proc is None or not proc.identity.same(identity):
-        return _ended(identity), len(view.strays)
+        return _unseen(identity), len(view.strays)
     return {
         "pid": proc.pid,
         "identity": str(proc.identity),
@@ -99,7 +102,7 @@ def _leader_and_strays(session: Session) -> tuple[ProcessRef | None, int | None]
     }, len(view.strays)
 
 
-def _ended(identity: Any) -> ProcessRef | None:
+def _unseen(identity: Any) -> ProcessRef | None:
     if identity is None:
         return None
     return {"pid": identity.pid, "identity": str(identity), "name": "", "role": str(Role.UNKNOWN)}

@@ -198,10 +198,11 @@ def tree_text(view: View, top: TreeNode) -> str:
     while stack:
         node, lead, below = stack.pop()
         lines.append(lead + _label(node, stray=node["pid"] in strays))
-        ends = ("└─ ", "   ")
-        for child in reversed(node["children"]):
-            stack.append((child, below + ends[0], below + ends[1]))
-            ends = ("├─ ", "│  ")
+        kids = node["children"]
+        if kids:
+            stack.append((kids[-1], below + "└─ ", below + "   "))
+            here, further = below + "├─ ", below + "│  "
+            stack += [(kid, here, further) for kid in kids[-2::-1]]
     return "\n".join(lines)
 
 

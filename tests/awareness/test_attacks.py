@@ -22,6 +22,7 @@ from proctui.errors import AccessDenied, NoSuchSession, RefusedError
 from proctui.machine import identity as kernel
 from proctui.machine.source import open_source
 from proctui.model import Certainty, Role
+from proctui.tools import sessions as tools
 from tests.awareness.owners import SLEEP, at, named, owner
 from tests.support import alive, python, running
 
@@ -173,7 +174,7 @@ def test_a_session_of_an_earlier_boot_is_over_at_once() -> None:
             registry.load_session(session_id)
 
 
-def test_another_pid_namespace_is_only_looked_at() -> None:
+def test_another_pid_namespace_is_only_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(SLEEP) as job:
         with session_of(job.pid) as child:
             session_id = named(child)
@@ -187,6 +188,12 @@ def test_another_pid_namespace_is_only_looked_at() -> None:
             open_watch(session_id, signalling=True)
         with open_watch(session_id) as watch:
             assert watch.look().verdict(job.pid).role is not Role.SPAWNED
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                tools, "looking", None
+            )  # its pids mean nothing here: no look is worth it
+            (row,) = tools.list_sessions()["sessions"]
+        assert row["foreign"] and row["strays"] is None and row["leader"] is not None
 
 
 def test_sweeping_takes_the_stale_and_leaves_the_living() -> None:

@@ -205,6 +205,17 @@ def test_without_the_sdk_the_server_says_what_to_type() -> None:
     assert f"{sys.executable} -m pip install 'mcp" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("more", [["--json"], []])
+def test_a_full_disk_behind_the_output_is_told_as_that(more: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        argv = [*PROCTUI, "memory", str(os.getpid()), *more]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "proctui: the output can't be written: No space left on device\n"
+    assert not list(Path(os.environ["XDG_STATE_HOME"]).rglob("crashes"))
+
+
 def test_an_unforeseen_error_is_one_line_and_a_file(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom proctui.tools import doctor\n"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from proctui.cli.commands import look
+from proctui.cli.output import table
 from tests.contract.outside import PROCTUI, proctui
 from tests.support import python, running
 
@@ -100,6 +102,39 @@ def test_colours_only_where_they_are_wanted(hostile: int) -> None:
     assert not COLOUR.search(on_a_terminal("memory", hostile, NO_COLOR="1"))
     assert not COLOUR.search(on_a_terminal("memory", hostile, TERM="dumb"))
     assert not COLOUR.search(proctui("memory", hostile).stdout)
+
+
+def test_what_is_long_is_wrapped_on_a_terminal_and_one_line_in_a_pipe(hostile: int) -> None:
+    shown = COLOUR.sub("", on_a_terminal("inspect", hostile)).splitlines()
+    told = proctui("inspect", hostile).stdout.splitlines()
+    assert len(shown) > len(told) > 20
+    evidence = [line for line in shown if not line.startswith("command")]
+    assert max(map(len, evidence)) <= 80
+    for name in ("evidence", "ancestors", "memory", "io", "descriptors", "environ"):
+        assert len([line for line in told if line.startswith(f"{name} ")]) == 1
+    assert "hunter2" not in "".join(shown + told)
+
+
+def test_a_crowd_of_the_idle_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(pid: int, used: float) -> dict[str, object]:
+        return {
+            "pid": pid, "name": "x", "role": "unknown", "usage": used, "user": used, "system": 0.0,
+            "threads": 1,
+        }  # fmt: skip
+
+    result = {
+        "usage": 1.0, "basis": "machine", "cores": 2, "duration": 1.0, "user": 1.0, "system": 0.0,
+        "processes": [row(1, 0.5), *(row(pid, 0.0) for pid in range(2, 40))],
+    }  # fmt: skip
+    text = ["".join(part if isinstance(part, str) else part[0] for part in line)
+            for line in look._cpu(result)]  # fmt: skip
+    assert len(text) == 4 and text[-1] == "and 38 that used none"
+
+
+def test_columns_stand_below_each_other_whatever_a_name_is_made_of() -> None:
+    rows = table([("NAME", "<"), ("N", ">")], [["日本", "1"], ["e\u0301", "2"], ["plain", "3"]])
+    lines = ["".join(piece for piece, _ in row) for row in rows if not isinstance(row, str)]
+    assert lines == ["NAME   N", "日本   1", "e\u0301      2", "plain  3"]
 
 
 def test_a_tree_fits_its_terminal(hostile: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -147,6 +148,39 @@ def test_files_with_mode_and_position(target):
     assert gone["deleted"]
     assert any(row["mode"] == "r" and row["position"] == 3 for row in seen["files"])
     assert {"pipe", "socket", "file"} <= {row["kind"] for row in seen["files"]}
+
+
+def test_memory_that_is_a_file_has_no_name_to_lose():
+    held = os.memfd_create("mine")
+    os.write(held, b"abc")
+    try:
+        rows = details.inspect(os.getpid(), include_files=True)["files"]
+    finally:
+        os.close(held)
+    row = next(row for row in rows if row["fd"] == held)
+    assert (row["path"], row["kind"], row["deleted"], row["size"]) == (
+        "/memfd:mine", "memfd", False, 3,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("unshare") is None, reason="a network of its own needs root"
+)
+def test_ends_that_another_network_does_not_tell_are_named():
+    code = (
+        "import socket, sys\na, b = socket.socketpair()\nu = socket.create_server(('', 0))\n"
+        "print('ready', flush=True)\nsys.stdin.read()"
+    )
+    with running(
+        ["unshare", "-n", *python(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        if child.stdout.readline() != b"ready\n":
+            pytest.skip("no network namespaces here")
+        seen = details.inspect(child.pid)
+    pair = [row for row in seen["connections"] if row["family"] == "unix"]
+    assert [row["peer"] for row in pair] == [None, None]
+    assert "connections.peer" in seen["denied"]
+    assert [row["state"] for row in seen["connections"] if row["type"] == "tcp"] == ["listen"]
 
 
 def test_connections_of_every_kind(target):

@@ -1,4 +1,4 @@
-"""Commands that look: tree, inspect, memory, cpu, system."""
+"""Commands that look: tree, memory, cpu, system."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from proctui.cli.output import Line, Span, emit, fields, span, table
+from proctui.cli.output import Line, Span, emit, span, table
 from proctui.units import human_bytes, human_percent, human_seconds
 
-__all__ = ["cpu", "inspect", "memory", "system", "tree"]
+__all__ = ["cpu", "memory", "role_span", "system", "tree"]
 
 _SHOWN = 200
 """Rows of a text table; ``--json`` has them all."""
+_FEW = 20
+"""Up to so many rows even those that say nothing are shown."""
 
 
 def role_span(role: str, certainty: str = "certain") -> Span:
@@ -54,6 +56,7 @@ def _memory(result: Mapping[str, Any]) -> Iterable[Line]:
     ]
     names = ("rss", "vms", "shared", "swap", "pss", "uss")
     rows = sorted(result["processes"], key=lambda row: -(row["rss"] or 0))
+    rows, without = _parted(rows, "rss", "vms")
     exact = any(row["pss"] is not None for row in rows)
     shown = names if exact else names[:4]
     columns = [("PID", ">"), *((name.upper(), ">") for name in shown), ("ROLE", "<"), ("NAME", "<")]
@@ -70,6 +73,19 @@ def _memory(result: Mapping[str, Any]) -> Iterable[Line]:
         ),
     )
     yield from _rest(rows)
+    if without:
+        yield [span(f"and {without} that have none (kernel threads, zombies)", "dim")]
+
+
+def _parted(rows: list[Any], *names: str) -> tuple[list[Any], int]:
+    """The rows without those where all these figures are 0, and how many these are.
+
+    A few are worth a line each.
+    """
+    if len(rows) <= _FEW:
+        return rows, 0
+    kept = [row for row in rows if any(row[name] != 0 for name in names)]
+    return kept, len(rows) - len(kept)
 
 
 def _count(number: int) -> str:
@@ -95,9 +111,10 @@ def _cpu(result: Mapping[str, Any]) -> Iterable[Line]:
         f"{human_percent(result['usage'])}% of {of} over {human_seconds(result['duration'])}; "
         f"user {human_seconds(result['user'])}, system {human_seconds(result['system'])}",
     ]
-    rows = result["processes"]
+    rows, idle = result["processes"], 0
     if result["basis"] == "machine":
         rows = sorted(rows, key=lambda row: -(row["usage"] or 0))
+        rows, idle = _parted(rows, "user", "system", "usage")
     columns = [
         ("PID", ">"),
         ("CPU%", ">"),
@@ -123,6 +140,8 @@ def _cpu(result: Mapping[str, Any]) -> Iterable[Line]:
         ),
     )
     yield from _rest(rows)
+    if idle:
+        yield [span(f"and {idle} that used none", "dim")]
     if result.get("hot"):
         yield ""
         yield [span("hottest functions", "head")]
@@ -152,7 +171,7 @@ def _system(result: Mapping[str, Any]) -> Iterable[Line]:
             span("cpu      ", "head"),
             f"{human_percent(one['usage'])}% of {one['cores']} cores, load {load}",
         ]
-        yield f"         per core {cores}"
+        yield f"         per core {cores} %"
         yield from _pressure(one)
     if "memory" in result:
         one = result["memory"]
@@ -187,123 +206,7 @@ def _pressure(section: Mapping[str, Any]) -> Iterable[Line]:
     pressure = section.get("pressure")
     if pressure:
         text = ", ".join(
-            f"{kind} {figures['avg10']}% of 10 s" for kind, figures in pressure.items()
+            f"{kind} {human_percent(figures['avg10'])}% of 10 s"
+            for kind, figures in pressure.items()
         )
         yield f"         pressure {text}"
-
-
-def inspect(args: Namespace) -> int:
-    from proctui.tools.inspection import inspect_in
-
-    result = inspect_in(
-        args.pid, include_threads=args.threads, include_files=args.files, session=args.session
-    )
-    return emit(result, args, _inspect)
-
-
-def _inspect(result: Mapping[str, Any]) -> Iterable[Line]:
-    yield [
-        span(f"{result['name']} ", "head"),
-        span(result["identity"] or ""),
-        "  ",
-        role_span(result["role"], result["certainty"]),
-    ]
-    yield from fields(_facts(result))
-    if isinstance(result.get("threads"), list):
-        yield ""
-        yield [span("threads", "head")]
-        yield from _generic(result["threads"])
-    if isinstance(result.get("files"), list):
-        yield ""
-        yield [span("files", "head")]
-        yield from _generic(result["files"])
-    if result["connections"]:
-        yield ""
-        yield [span("connections", "head")]
-        yield from _generic(result["connections"])
-    if result["denied"]:
-        yield ""
-        yield [span("could not be read: ", "warn"), span(", ".join(result["denied"]))]
-
-
-def _facts(result: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    def people(refs: Any) -> str:
-        return ", ".join(f"{one['pid']} {one['name']} ({one['role']})" for one in refs) or "none"
-
-    yield "evidence", span("; ".join(result["evidence"]) or "none")
-    if result["unchecked"]:
-        yield "unchecked", span("; ".join(result["unchecked"]))
-    yield "command", span(" ".join(result["cmdline"] or ()) or "?")
-    yield "executable", span(result["exe"] or "?")
-    yield "directory", span(result["cwd"] or "?")
-    yield "user", span(result["user"] or "?")
-    yield "status", span(result["status"])
-    yield "waits", span(result["wait"] or "?")
-    yield "started", span(f"{result['started']} ({human_seconds(result['age'])} ago)")
-    yield "parent", span(people([result["parent"]] if result["parent"] else []))
-    yield "ancestors", span(people(result["ancestors"]))
-    yield "children", span(people(result["children"]))
-    yield (
-        "group",
-        span(f"{result['pgid']}, session {result['sid']}, terminal {result['tty'] or 'none'}"),
-    )
-    yield "cpu", span(_object(result["cpu"]))
-    yield "memory", span(_object(result["memory"], all_bytes=True))
-    yield "io", span(_object(result["io"]))
-    yield "switches", span(_object(result["ctx_switches"]))
-    yield "nice", span(f"{result['nice']}, on processors {_word(result['affinity'])}")
-    threads = result["threads"]
-    yield "threads", str(len(threads) if isinstance(threads, list) else threads)
-    yield "descriptors", str(result["fds"] if result["fds"] is not None else "?")
-    yield "cgroup", span(result["cgroup"] or "?")
-    yield "container", span(result["container"] or "none")
-
-
-def _object(value: Any, *, all_bytes: bool = False) -> str:
-    if not isinstance(value, Mapping):
-        return "?"
-    return ", ".join(
-        f"{name} {human_bytes(one) if _is_bytes(name, one, all_bytes) else _word(one)}"
-        for name, one in _flat_all(value)
-    )
-
-
-def _is_bytes(name: str, value: Any, all_bytes: bool) -> bool:
-    return isinstance(value, (int, float)) and (
-        all_bytes or name.endswith(("_bytes", "_chars", "_rate"))
-    )
-
-
-def _word(value: Any) -> str:
-    """Nothing for what is absent or false, a list as its words."""
-    if value is None:
-        return "?"
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
-    return str(value)
-
-
-def _flat_all(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, one in value.items():
-        if isinstance(one, Mapping):
-            yield from _flat_all(one, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", one
-
-
-def _generic(rows: list[Mapping[str, Any]]) -> Iterable[Line]:
-    """A table of whatever keys the rows have, without the columns that say nothing."""
-    if not rows:
-        yield "  none"
-        return
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    words = [
-        {name: "" if row.get(name) is None else _word(row[name]) for name in names} for row in rows
-    ]
-    names = [name for name in names if any(row[name] for row in words)]
-    yield from table(
-        [(name.upper(), "<") for name in names],
-        ([span(row[name]) for name in names] for row in words),
-    )

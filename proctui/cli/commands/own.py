@@ -11,7 +11,7 @@ from typing import Any
 
 from proctui import config as configuration
 from proctui import paths
-from proctui.cli.output import Line, emit, print_json, print_lines, span
+from proctui.cli.output import Line, emit, print_json, print_lines, span, wrapped
 from proctui.errors import AccessDenied, BadArgument, RefusedError
 
 __all__ = ["completion", "config", "doctor", "help_page"]
@@ -57,7 +57,10 @@ def _checks(result: Mapping[str, Any]) -> Iterable[Line]:
     width = max(len(check["name"]) for check in checks)
     for check in checks:
         mark = span("ok  ", "good") if check["ok"] else span("no  ", "bad")
-        yield [mark, span(f"{check['name']:<{width}}  ", "key"), span(check["detail"])]
+        first, *more = wrapped(check["detail"], width + 6)
+        yield [mark, span(f"{check['name']:<{width}}  ", "key"), span(first)]
+        for words in more:
+            yield [" " * (width + 6), span(words)]
         if not check["ok"] and check["fix"]:
             yield [" " * (width + 6), span("fix: ", "warn"), span(check["fix"])]
     failed = sum(not check["ok"] for check in checks)

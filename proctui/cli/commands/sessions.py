@@ -12,7 +12,11 @@ from proctui.errors import RefusedError, check_pid
 
 __all__ = ["adopt", "sessions"]
 
-_ENDED_SHOWN = 10
+_SHOWN = 10
+"""Rows of ended sessions, and of those elsewhere; there may be hundreds."""
+_ID = 12
+"""Letters of an id: enough for ``--session``, which takes its beginning."""
+_SECONDS = len("2026-01-02T03:04:05")
 _STYLE = {"live": "good", "orphaned": "warn", "ended": "dim"}
 
 
@@ -27,8 +31,9 @@ def _sessions(result: Mapping[str, Any]) -> Iterable[Line]:
     if not rows:
         yield "no sessions (`proctui run -- CMD` starts one)"
         return
-    over = [row for row in rows if row["state"] == "ended"][_ENDED_SHOWN:]
-    rows = [row for row in rows if row not in over]
+    over = [row for row in rows if row["state"] == "ended"][_SHOWN:]
+    away = [row for row in rows if row["state"] != "ended" and row["foreign"]][_SHOWN:]
+    rows = [row for row in rows if row not in over and row not in away]
     yield from table(
         [
             ("ID", "<"),
@@ -40,22 +45,28 @@ def _sessions(result: Mapping[str, Any]) -> Iterable[Line]:
         ],
         (
             [
-                row["id"],
+                row["id"][:_ID],
                 span(row["state"], _STYLE.get(row["state"], "")),
                 "?" if row["strays"] is None else str(row["strays"]),
-                span(_leader(row["leader"])),
-                span(row["started"] or "?"),
+                span(_leader(row)),
+                span((row["started"] or "?")[:_SECONDS].replace("T", " ")),
                 span(row["label"]),
             ]
             for row in rows
         ),
     )
+    if away:
+        yield f"and {len(away)} more of other pid namespaces (--json lists them)"
     if over:
         yield f"and {len(over)} more that ended (--json lists them)"
 
 
-def _leader(leader: Any) -> str:
-    return "none" if leader is None else f"{leader['pid']} {leader['name']}"
+def _leader(row: Mapping[str, Any]) -> str:
+    leader = row["leader"]
+    if leader is None:
+        return "none"
+    where = "in another pid namespace" if row["foreign"] else leader["name"]
+    return f"{leader['pid']} {where}".rstrip()
 
 
 def adopt(args: Namespace) -> int:
