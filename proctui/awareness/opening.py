@@ -7,19 +7,28 @@ import weakref
 from pathlib import Path
 from typing import Protocol
 
+from proctui.awareness.chains import Controllers
 from proctui.awareness.entry import now
 from proctui.awareness.select import resolve_session
 from proctui.awareness.session import Session
 from proctui.awareness.truth import Truth, learn
+from proctui.awareness.view import View
 from proctui.awareness.watch import Watch
 from proctui.config import Config
 from proctui.errors import RefusedError
 from proctui.machine import identity as kernel
 from proctui.machine import stat
 from proctui.machine.source import open_source
-from proctui.model import Source
+from proctui.model import Identity, ProcInfo, Snapshot, Source
 
-__all__ = ["Private", "frugal_source", "know_privately", "open_watch", "truth_of_the_caller"]
+__all__ = [
+    "Private",
+    "Together",
+    "frugal_source",
+    "know_privately",
+    "open_watch",
+    "truth_of_the_caller",
+]
 
 
 def open_watch(
@@ -78,6 +87,48 @@ def _single_look(only: int | None, *, tree: bool, owners: bool) -> Source | None
     from proctui.machine.once import OnceSource
 
     return OnceSource(only, tree=tree, owners=owners) if OnceSource.works() else None
+
+
+class Together:
+    """One look at the machine, judged in the eyes of one session after another.
+
+    However many sessions there are, everybody is read once.
+    """
+
+    def __init__(self) -> None:
+        self._source = _single_look(None, tree=False, owners=True) or frugal_source()
+        self._snapshot: Snapshot | None = None
+        self._controllers = Controllers()
+
+    def view(self, session: Session) -> View:
+        """What ``session`` sees; the slow facts of its processes can't be asked for later."""
+        watch = Watch(
+            self,
+            truth=learn(session),
+            own_children=True,
+            history=0,
+            controllers=self._controllers,
+        )
+        try:
+            return watch.tick()
+        finally:
+            watch.close()
+
+    def sample(self, job: frozenset[int] = frozenset(), *, fresh: bool = False) -> Snapshot:
+        """The one look."""
+        if self._snapshot is None:
+            self._snapshot = self._source.sample(job, fresh=True)
+        return self._snapshot
+
+    def info(self, identity: Identity) -> ProcInfo | None:
+        return self._source.info(identity)
+
+    def close(self) -> None:
+        """A watch lets go of its source; ours serves the next one."""
+
+    def end(self) -> None:
+        """Let go of what the look needed."""
+        self._source.close()
 
 
 class Private(Protocol):

@@ -238,11 +238,13 @@ def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]])
         if session.uid != os.geteuid():
             raise ValueError(f"it was made by uid {session.uid}")
         alive = _owner_holds(directory, session.runner)
-    if not alive and name in owners:
-        found = recover(Problem(root / name, name, "its owner does not hold it"), owners[name])
-        if found is not None:
-            return found
-    session = judge(_remembered(session._replace(owner_alive=alive)))
+        if not alive and name in owners:
+            found = recover(Problem(root / name, name, "its owner does not hold it"), owners[name])
+            if found is not None:
+                return found
+        session = judge(_remembered(session._replace(owner_alive=alive)))
+        if session.foreign and not _is_locked(directory):
+            return session._replace(state="ended")
     if session.state == "ended" and not session.owner_alive:
         _over[place] = (stamp, session)
         _parsed.pop(place, None)
@@ -290,18 +292,27 @@ def _owner_holds(directory: int, owner: Identity | None) -> bool:
     """Whether the recorded owner lives and holds the lock on the session file."""
     if owner is None or owner.pidns != kernel.pidns() or not kernel.alive(owner):
         return False
+    return _lock_holder(directory) == owner.pid and kernel.alive(owner)
+
+
+def _lock_holder(directory: int) -> int | None:
     try:
         descriptor = os.open(
             "session.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
         )
     except OSError:
-        return False
+        return None
     try:
-        return files.lock_holder(descriptor) == owner.pid and kernel.alive(owner)
+        return files.lock_holder(descriptor)
     except OSError:
-        return False
+        return None
     finally:
         os.close(descriptor)
+
+
+def _is_locked(directory: int) -> bool:
+    """Whether a session of another pid namespace has an owner: his lock is all we can see of him."""
+    return _lock_holder(directory) is not None
 
 
 def judge(session: Session) -> Session:

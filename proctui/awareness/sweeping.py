@@ -52,13 +52,17 @@ def sweep() -> list[str]:
     removed: list[str] = []
     kept, size = 0, 0
     for session in registry.scan().sessions:
-        if session.state != "ended" or session.owner_alive or session.foreign:
+        if session.state != "ended" or session.owner_alive:
             continue
         if session.directory is None or _steered(session):
             continue
-        if session.cgroup is not None and session.boot_id == kernel.boot_id():
-            cgroup.remove(session.cgroup)
         at = session.ended.wall if session.ended else session.created.wall
+        if session.foreign:
+            # Nobody holds it now, but who might take it up can't be seen from here.
+            if time.time() - at < _KEEP_SECONDS:
+                continue
+        elif session.cgroup is not None and session.boot_id == kernel.boot_id():
+            cgroup.remove(session.cgroup)
         if _worth_keeping(session) and time.time() - at < _KEEP_SECONDS:
             kept += 1
             size += _disk_usage(session.directory)

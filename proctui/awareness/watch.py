@@ -36,7 +36,7 @@ class Watch:
     caller's own children count as spawned without any session (the library).
     ``live`` is False for a recording, whose pids mean nothing to this kernel.
     ``narrow``: the source shows only whom it is asked for, so it is asked for
-    everybody on whom a role hangs.
+    everybody on whom a role hangs.  ``controllers``: shared by watches that look together.
     Safe to be used by several threads; one looks at a time.
     """
 
@@ -54,6 +54,7 @@ class Watch:
         exits: bool = False,
         live: bool = True,
         narrow: bool = False,
+        controllers: chains.Controllers | None = None,
     ) -> None:
         self.source = source
         self.writer = writer
@@ -65,7 +66,7 @@ class Watch:
         self._live = live
         self._own = own or kernel.own()
         self._follower = Follower(truth) if truth is not None and writer is None and live else None
-        self._controllers = chains.Controllers()
+        self._controllers = controllers or chains.Controllers()
         self._requester = behalf.requester() if live else None
         self._classifier = Classifier(
             truth,

@@ -162,14 +162,21 @@ class Front:
             self.keys.enter()
 
     def _on_continue(self, signum: int, frame: Any) -> None:
+        # Who is stopped is not told that the window changes.
+        self._resize()
         self._forward(signal.SIGCONT)
 
     def _on_resize(self, signum: int, frame: Any) -> None:
-        size = plumbing.size_of(1) or plumbing.size_of(0)
-        if size is not None and self.job.master >= 0:
-            self.job.resize(*size)
-        else:
+        if not self._resize():
             self._forward(signal.SIGWINCH)
+
+    def _resize(self) -> bool:
+        """Give the job's terminal the size of ours; whether there are two terminals."""
+        size = plumbing.size_of(1) or plumbing.size_of(0)
+        if size is None or self.job.master < 0:
+            return False
+        self.job.resize(*size)
+        return True
 
     # The loop
 

@@ -17,13 +17,22 @@ from proctui.awareness.view import View
 from proctui.ident import Identity
 from proctui.role import Role
 
-__all__ = ["kill_all", "populated"]
+__all__ = ["kill_all", "populated", "unseen"]
 
 
 def populated(view: View) -> bool:
     """Whether the session has a control group of its own with anybody in it, seen or not."""
+    return bool(_members(view))
+
+
+def unseen(view: View) -> bool:
+    """Whether somebody is in the session's control group whom this look does not show."""
+    return not _members(view) <= view.snapshot.procs.keys()
+
+
+def _members(view: View) -> frozenset[int]:
     session = view.session
-    return session is not None and bool(cgroup.members(session.cgroup, session.id))
+    return frozenset() if session is None else cgroup.members(session.cgroup, session.id)
 
 
 def kill_all(view: View, targets: Mapping[int, Identity]) -> set[int]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from proctui.awareness.view import View
 from proctui.errors import Changed, NoSuchProcess, ProctuiError
-from proctui.killing import pins, signals, states
+from proctui.killing import cgroup, pins, signals, states
 from proctui.killing.family import Family
-from proctui.killing.plan import Plan, PlanEntry, objection
+from proctui.killing.plan import Plan, PlanEntry, is_whole_job, objection
 from proctui.killing.report import Result
 from proctui.killing.signals import Pin
 
@@ -25,6 +25,8 @@ REAP_WAIT = 0.25
 """Seconds in which the parents of the dead may reap them before they are called zombies."""
 
 
+QUIET = 4
+"""Empty looks in a row that are believed, once newcomers were seen (three were not enough)."""
 RESERVE = 96
 """Descriptors left to looking, to the helper and to everybody else in this program."""
 
@@ -46,8 +48,9 @@ class Member:
 
 
 class Crew:
-    """``vanished``: the last look showed newcomers that had ended before they could be pinned;
-    ``turbulent``: there ever were newcomers; ``unfinished``: some may have got away."""
+    """``vanished``: the last look missed somebody, or showed newcomers that had ended before they
+    could be pinned; ``turbulent``: there ever were any; ``unfinished``: some may have got away;
+    ``unlisted``: pids that were killed with the session's control group and are no members."""
 
     def __init__(self, plan: Plan, look: Callable[[], View]) -> None:
         self.plan = plan
@@ -57,11 +60,14 @@ class Crew:
         self.vanished = False
         self.turbulent = False
         self.unfinished = False
+        self.unlisted: set[int] = set()
         self.warnings: list[str] = []
         self._family = Family(plan)
         self._room = pins.spare_descriptors() - RESERVE
         for member in self.members:
             self._pin(member)
+        # Who was gone before he was pinned may have left somebody whom no look has shown.
+        self.turbulent = any(one.outcome == "gone" for one in self.members)
 
     def open(self) -> list[Member]:
         """Those whose outcome is still open."""
@@ -121,7 +127,19 @@ class Crew:
             self.members.append(member)
             if member.outcome is None:
                 joined.append(member)
+        if self.holds_whole_job(view) and cgroup.unseen(view):
+            self.vanished = self.turbulent = True
         return joined
+
+    def holds_whole_job(self, view: View) -> bool:
+        """Whether whoever is in the session's control group is meant, seen or not."""
+        meant = self.plan.whole_job or self.plan.scope in ("strays", "job")
+        return meant and is_whole_job(view, self.keys)
+
+    @property
+    def patience(self) -> int:
+        """How many looks in a row must show no newcomers before that is believed."""
+        return QUIET if self.turbulent else 1
 
     def send(self, member: Member, signum: int, *, note: bool = True) -> None:
         """Signal it unless it has ended; a failure becomes its outcome."""

@@ -92,6 +92,7 @@ def execute(
 def _terminate(crew: Crew, view: View, grace: float, escalate: bool, progress: Progress) -> None:
     """TERM, unfrozen, to all and to whom they fork; after the grace KILL for what is left."""
     deadline = time.monotonic() + grace
+    quiet = 0
     _ask(crew, view, crew.open())
     while True:
         progress("term", len(crew.open()), len(crew.members))
@@ -100,8 +101,11 @@ def _terminate(crew: Crew, view: View, grace: float, escalate: bool, progress: P
             break
         view = crew.judge(crew.look())
         joined = crew.join(view)
-        left = left or bool(joined) or crew.vanished
-        if not (joined or crew.vanished) or time.monotonic() >= deadline:
+        quiet = 0 if joined or crew.vanished else quiet + 1
+        if quiet >= crew.patience:
+            break
+        left = True
+        if time.monotonic() >= deadline:
             break
         _ask(crew, view, joined)
         time.sleep(NEWCOMERS)

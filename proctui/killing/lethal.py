@@ -15,14 +15,11 @@ from proctui.awareness.view import View
 from proctui.killing import cgroup
 from proctui.killing.crew import Crew
 from proctui.killing.freeze import Freezer
-from proctui.killing.plan import is_whole_job
 
 __all__ = ["end_all"]
 
 ROUNDS = 40
 """Looks within one freeze, and freezes within one kill, before what is left is reported."""
-QUIET = 4
-"""Empty looks in a row that are believed, once newcomers were seen (three were not enough)."""
 PAUSE = 0.01
 """Seconds between empty looks."""
 STOPPING = 0.5
@@ -36,6 +33,18 @@ def end_all(crew: Crew, view: View) -> None:
         crew.wait_killed()
         return
     crew.join(view)
+    if not _until_quiet(crew, view):
+        crew.unfinished = True
+        crew.warnings.append(
+            "new processes kept appearing faster than they could be killed: some may have got away"
+        )
+    if crew.unlisted:
+        pids = ", ".join(map(str, sorted(crew.unlisted)))
+        crew.warnings.append(f"killed with the session's control group, never seen before: {pids}")
+
+
+def _until_quiet(crew: Crew, view: View) -> bool:
+    """Kill until looks show nobody new; whether they did in the end."""
     quiet = 0
     with Freezer() as freezer:
         for _ in range(ROUNDS):
@@ -49,13 +58,10 @@ def end_all(crew: Crew, view: View) -> None:
                 quiet = 0
                 continue
             quiet += 1
-            if quiet >= (QUIET if crew.turbulent else 1):
-                return
+            if quiet >= crew.patience:
+                return True
             time.sleep(PAUSE)
-    crew.unfinished = True
-    crew.warnings.append(
-        "new processes kept appearing faster than they could be killed: some may have got away"
-    )
+    return False
 
 
 def _send_all(crew: Crew) -> None:
@@ -65,13 +71,14 @@ def _send_all(crew: Crew) -> None:
 
 def _kill_cgroup(crew: Crew, view: View) -> bool:
     """The control group, if the whole job is to die; whether it held every living member."""
-    if not is_whole_job(view, crew.keys):
+    if not crew.holds_whole_job(view):
         return False
     living = {one.entry.pid: one for one in crew.living()}
     killed = cgroup.kill_all(view, {pid: one.entry.identity for pid, one in living.items()})
     for pid in killed & living.keys():
         living[pid].sent = signal.SIGKILL
     crew.turbulent = crew.turbulent or not killed <= living.keys()
+    crew.unlisted |= killed - {one.entry.pid for one in crew.members}
     return bool(killed) and living.keys() <= killed
 
 

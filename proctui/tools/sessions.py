@@ -13,6 +13,7 @@ from proctui.tools.results import ProcessRef, SessionRow, Sessions, Spawned, Spa
 from proctui.units import iso_time
 
 if TYPE_CHECKING:
+    from proctui.awareness.opening import Together
     from proctui.awareness.session import Session
     from proctui.awareness.view import View
 
@@ -26,23 +27,28 @@ def list_sessions() -> Sessions:
     sessions are recorded too.
     """
     from proctui.awareness import registry
+    from proctui.awareness.opening import Together
 
     found = registry.scan()
     ours = _own_directory() / "sessions"
-    rows = [
-        _row(session)
-        for session in found.sessions
-        if not _is_unborn(session)
-        and (
-            session.state != "ended"
-            or (session.directory is not None and session.directory.parent == ours)
-        )
-    ]
+    look = Together()
+    try:
+        rows = [
+            _row(session, look)
+            for session in found.sessions
+            if not _is_unborn(session) and (session.state != "ended" or _stands_in(session, ours))
+        ]
+    finally:
+        look.end()
     result: dict[str, Any] = {"sessions": rows}
     warnings = [f"{one.path}: {one.reason}" for one in (*found.problems, *found.recovered)]
     if warnings:
         result["warnings"] = warnings
     return cast(Sessions, result)
+
+
+def _stands_in(session: Session, root: Path) -> bool:
+    return session.directory is not None and session.directory.parent == root
 
 
 def _is_unborn(session: Session) -> bool:
@@ -61,8 +67,8 @@ def _own_directory() -> Path:
     return paths.fallback_state_dir()
 
 
-def _row(session: Session) -> SessionRow:
-    leader, strays = _leader_and_strays(session)
+def _row(session: Session, look: Together) -> SessionRow:
+    leader, strays = _leader_and_strays(session, look)
     return {
         "id": session.id,
         "label": session.label,
@@ -75,7 +81,7 @@ def _row(session: Session) -> SessionRow:
     }
 
 
-def _leader_and_strays(session: Session) -> tuple[ProcessRef | None, int | None]:
+def _leader_and_strays(session: Session, look: Together) -> tuple[ProcessRef | None, int | None]:
     """Judged in that session's own eyes; ``None`` where it can't be looked at from here."""
     identity = session.leader
     if session.state == "ended":
@@ -85,8 +91,7 @@ def _leader_and_strays(session: Session) -> tuple[ProcessRef | None, int | None]
     from proctui.errors import ProctuiError
 
     try:
-        with looking(session.id, once=True) as look:
-            view = look()
+        view = look.view(session)
     except ProctuiError:
         return _unseen(identity), None
     if identity is None:

@@ -196,6 +196,64 @@ def test_another_pid_namespace_is_only_looked_at(monkeypatch: pytest.MonkeyPatch
         assert row["foreign"] and row["strays"] is None and row["leader"] is not None
 
 
+def abroad(session_id: str, **changes: Any) -> None:
+    """Make it a session of another pid namespace, in place: whoever holds its lock keeps it."""
+    path = at(session_id, "session.json")
+    document = json.loads(path.read_text()) | changes
+    document["pidns_ino"] += 1
+    path.write_text(json.dumps(document))
+
+
+def test_a_session_of_another_namespace_lives_as_long_as_somebody_holds_it() -> None:
+    """A container that was killed leaves its sessions behind in a shared home."""
+    from proctui.tools.sessions import list_sessions
+
+    other = create_session("other", kind="run", leader=kernel.own(), lock=False).session.id
+    abroad(other)
+    script = (
+        "import os, sys\nfrom proctui.awareness import files\n"
+        "folder = os.open(sys.argv[1], os.O_RDONLY)\n"
+        "data = files.read_private(folder, 'session.json', 1 << 20)\n"
+        "kept = files.open_locked_replacement(folder, 'session.json', data, lock=True)\n"
+        "print('held', flush=True)\nsys.stdin.read()"
+    )
+    holding = python(script, str(at(other)))
+    with running(holding, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        (row,) = list_sessions()["sessions"]
+        assert (row["id"], row["state"], row["strays"]) == (other, "live", None)
+    assert registry.load_session(other).state == "ended"
+    assert sweeping.sweep() == []
+    abroad(other, created={"boottime": 1.0, "wall": 1.0})
+    assert sweeping.sweep() == [other]
+
+
+def test_many_sessions_cost_one_look_and_few_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    from proctui.machine.once import OnceSource
+    from proctui.tools.sessions import list_sessions
+
+    counts = {"scan": 0, "look": 0}
+    scan, sample = registry.scan, OnceSource.sample
+
+    def counted_scan(**how: Any) -> Any:
+        counts["scan"] += 1
+        return scan(**how)
+
+    def counted_look(self: OnceSource, *args: Any, **how: Any) -> Any:
+        counts["look"] += 1
+        return sample(self, *args, **how)
+
+    monkeypatch.setattr(registry, "scan", counted_scan)
+    monkeypatch.setattr(OnceSource, "sample", counted_look)
+    with running(SLEEP) as job:
+        for number in range(9):
+            create_session(f"job {number}", kind="watch", leader=kernel.identify(job.pid))
+        rows = list_sessions()["sessions"]
+    assert [row["state"] for row in rows] == ["live"] * 9
+    assert {row["leader"]["name"] for row in rows if row["leader"]} == {"sleep"}
+    assert counts["look"] == 1 and counts["scan"] <= 3, counts
+
+
 def test_sweeping_takes_the_stale_and_leaves_the_living() -> None:
     with running(SLEEP) as job, session_of(job.pid) as child:
         kept = named(child)

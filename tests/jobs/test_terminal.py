@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import termios
@@ -136,6 +137,27 @@ def test_ctrl_z_stops_and_fg_continues(tmp_path: Path, mode: str) -> None:
         screen.read_until(rb"ready> ")
         screen.type(b"echo status=$?\r")
         screen.read_until(rb"status=(130|1)\r\n")
+        screen.type(b"exit\r")
+        screen.wait()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash for job control")
+def test_a_window_resized_while_stopped_is_told_on_fg() -> None:
+    """The kernel tells only who is in the foreground, and that is the shell then."""
+    code = "import os; input('u' + 'p'); print('size %d %d' % os.get_terminal_size(0), flush=True)"
+    with on_screen(["bash", "--norc", "--noprofile", "-i"]) as screen:
+        screen.type(b"PS1='ready> '\r")
+        screen.read_until(rb"ready> $")
+        screen.type(f"{' '.join(RUN)} -- {' '.join(map(shlex.quote, python(code)))}\r".encode())
+        screen.read_until(rb"up")
+        screen.type(b"\x1a")
+        screen.read_until(rb"Stopped")
+        screen.resize(101, 31)
+        screen.type(b"fg\r")
+        screen.read_until(rb"fg\r\n")
+        screen.type(b"\r")
+        screen.read_until(rb"size 101 31")
+        screen.read_until(rb"ready> ")
         screen.type(b"exit\r")
         screen.wait()
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from proctui.awareness import cgroup as groups
+from proctui.awareness.view import View
 from proctui.killing import cgroup
 from proctui.killing.execute import execute
-from proctui.killing.plan import make_job_plan
+from proctui.killing.plan import make_job_plan, make_plan
 from tests.killing.scene import Scene
 from tests.support import alive, running, wait_for
 
@@ -88,3 +90,37 @@ def test_one_of_the_job_that_is_no_target_keeps_it_from_being_killed(
         reused = {target.pid: identity, spared.pid: identity._replace(pid=spared.pid)}
         assert cgroup.kill_all(view, reused) == set()
         assert alive(target.pid) and alive(spared.pid)
+
+
+@pytest.mark.parametrize("signum", [15, 9])
+def test_who_stands_between_the_lines_of_every_look_is_ended_too(
+    session: tuple[str, str], signum: int
+) -> None:
+    """The target had ended when it was pinned; its successor is in the group, but in no listing."""
+    with running(SLEEP) as target, running(SLEEP) as hidden:
+        scene = scene_of(session, target)
+        plan = make_job_plan(scene.look)
+        enter(session, target, hidden)
+        target.kill()
+        target.wait(5)
+
+        def look() -> View:
+            view = scene.look()
+            procs = {pid: row for pid, row in view.snapshot.procs.items() if pid != hidden.pid}
+            return replace(view, snapshot=replace(view.snapshot, procs=procs))
+
+        report = execute(plan, look, signal=signum, grace=0.0)
+        assert [(one.pid, one.outcome) for one in report.results] == [(target.pid, "gone")]
+        assert hidden.wait(5) == -9
+        assert any(str(hidden.pid) in warning for warning in report.warnings)
+
+
+def test_a_plan_for_a_part_of_the_job_ends_nobody_unseen(session: tuple[str, str]) -> None:
+    with running(SLEEP) as target, running(SLEEP) as other, running(SLEEP) as hidden:
+        scene = scene_of(session, target, other)
+        plan = make_plan(scene.look, [target.pid], scope="tree")
+        enter(session, target, other, hidden)
+        other.kill()
+        other.wait(5)
+        assert execute(plan, scene.look, signal=9).done
+        assert alive(hidden.pid) and not alive(target.pid)

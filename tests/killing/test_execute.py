@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -174,6 +175,46 @@ def test_kill_of_a_tree_freezes_and_nobody_stays_stopped() -> None:
         print("KILL took", time.monotonic() - started, scene.looks)
         assert report.done, report.to_dict()
         assert not any(alive(pid) for pid in tree)
+
+
+def test_everybody_is_stopped_before_the_first_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, int]] = []
+    send = signals.send
+
+    def recorded(pin: signals.Pin, signum: int) -> None:
+        sent.append((pin.identity.pid, signum))
+        send(pin, signum)
+
+    monkeypatch.setattr(signals, "send", recorded)
+    with running(python(TREE, "2", TREE), stdout=subprocess.PIPE) as root:
+        wait_for(lambda: len(descendants(root.pid)) == 7, what="the tree")
+        tree = descendants(root.pid)
+        scene = Scene([root.pid])
+        plan = make_plan(scene.look, [root.pid], scope="tree")
+        assert execute(plan, scene.look, signal=signal.SIGKILL).done
+    assert [signum for _, signum in sent] == [signal.SIGSTOP] * 7 + [signal.SIGKILL] * 7
+    assert sent[0][0] == root.pid and {pid for pid, _ in sent} == set(tree)
+
+
+def test_who_shows_up_after_the_kill_is_killed_too() -> None:
+    with running(SLEEP) as root, contextlib.ExitStack() as stack:
+        scene = Scene([root.pid])
+        late: list[subprocess.Popen[bytes]] = []
+
+        def appear() -> None:
+            if not late and not alive(root.pid):
+                late.append(stack.enter_context(running(SLEEP)))
+                scene.spawned.add(identities.identify(late[0].pid).key)
+
+        plan = make_plan(scene.look, [root.pid], scope="tree")
+        scene.before = appear
+        report = execute(plan, scene.look, signal=signal.SIGKILL)
+        assert report.done, report.to_dict()
+        assert [(one.pid, one.joined) for one in report.results] == [
+            (root.pid, False),
+            (late[0].pid, True),
+        ]
+        assert late[0].wait(5) == -signal.SIGKILL
 
 
 def test_the_refused_of_a_tree_are_skipped() -> None:

@@ -188,6 +188,7 @@ assert alive(before.pid)
 print("ended after", attempt, "more", report.done)
 if sys.argv[2] == "cgroup":
     assert attempt == 0, attempt
+    assert groups.remove(writer.session.cgroup)
 """
 
 
