@@ -7,7 +7,8 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from proctui.tui.bindings import KEYS, applies, key_label, keys_of
+from proctui.tui.bindings import KEYS, applies
+from proctui.tui.key_labels import key_label, keys_of
 from proctui.tui.layout import PANES
 from proctui.tui.query import command_of
 from proctui.tui.screens.main import MainScreen

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import proctui
 from proctui.machine.series import Ring
 from proctui.tui import braille, layout
-from proctui.tui.bindings import GROUPS, KEYS, Context, applies, footer_keys, key_label
+from proctui.tui.bindings import GROUPS, KEYS, Context, applies, footer_keys
 from proctui.tui.feed import Pace
+from proctui.tui.key_labels import key_label
 from proctui.tui.plot import Plot, Scale, mean_of
 from proctui.tui.widgets import graph
 from proctui.tui.widgets.header import HeaderFacts, header_runs

@@ -12,8 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Label
 
-from proctui.tui.bindings import GROUPS, KEYS, key_label, keys_of
+from proctui.tui.bindings import GROUPS, KEYS
 from proctui.tui.cells import GLYPHS, STYLES, Run, fit
+from proctui.tui.key_labels import key_label, keys_of
 from proctui.tui.marks import MARKS
 from proctui.tui.query import FIELDS
 from proctui.tui.widgets.text_pane import TextPane

@@ -12,7 +12,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from proctui.tui.bindings import Context, Key, footer_keys, key_label, keys_of
+from proctui.tui.bindings import Context, Key, footer_keys
+from proctui.tui.key_labels import key_label, keys_of
 
 __all__ = ["KeyFooter"]
 

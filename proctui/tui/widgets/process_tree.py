@@ -11,9 +11,10 @@ from textual.message import Message
 from proctui.awareness.view import View
 from proctui.model import Identity
 from proctui.stacks.names import label
-from proctui.tui.cells import Column, Marks, columns_for, fit, row
+from proctui.tui.cells import Column, Marks, columns_for, row
 from proctui.tui.query import Query, command_of
 from proctui.tui.rows import SORTS, Key, Line, Outline, own_path
+from proctui.tui.tree_head import head_runs, title_of
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import LineView, Runs
 
@@ -212,27 +213,10 @@ class ProcessTree(LineView):
         super().on_resize(event)
 
     def _make_head(self) -> None:
-        options = self.outline.options
-        runs: list[tuple[str, str]] = []
-        for column in self._columns:
-            current = column.sort == options.sort and (column.id != "history")
-            arrow = ""
-            if current and options.sort != "start":
-                arrow = "▴" if SORTS[options.sort][2] == options.inverted else "▾"
-            text = fit(column.title + arrow, column.width, right=column.right)
-            runs += [(text, "accent" if arrow else "title"), (" ", "")]
-        self._head = (tuple(runs),)
+        self._head = (head_runs(self._columns, self.outline.options),)
 
     def _title(self) -> None:
-        options = self.outline.options
-        parts = ["machine" if options.machine else "job", "tree" if options.tree else "flat"]
-        if options.sort != "start":
-            parts.append(f"by {SORTS[options.sort][0]}")
-        if options.query is not None:
-            parts.append(f"only {options.query.text}")
-        if self.follow:
-            parts.append("follow")
-        self.set_title("Processes  " + " · ".join(parts))
+        self.set_title("Processes  " + title_of(self.outline.options, self.follow))
 
     def runs(self, index: int) -> Runs:
         view, trends = self.view, self.trends
