@@ -12,6 +12,8 @@ from proctui.model import Role
 from proctui.tui.background import in_thread
 from proctui.tui.feed import Feed, Tick
 from proctui.tui.screens.main import MainScreen
+from proctui.tui.widgets.line_view import KEPT
+from proctui.tui.widgets.process_tree import MANY
 from tests.tui.driving import dashboard
 from tests.tui.fakes import DEMO, Fake, crowd, demo_watch
 
@@ -225,3 +227,18 @@ async def test_a_resize_that_rests_after_the_end_draws_nothing() -> None:
         app = drive.app
         app.on_resize(events.Resize(app.size, app.size))
     app._draw_anew()
+
+
+async def test_what_is_known_of_the_dead_does_not_grow_for_ever() -> None:
+    async with dashboard() as drive:
+        tree = drive.main.processes
+        for look in range(60):
+            born = range(30_000 + 20 * look, 30_020 + 20 * look)
+            drive.watch.fakes = [
+                *DEMO,
+                *(Fake(pid, 1001, "job", cmdline=("python", f"step{pid}.py")) for pid in born),
+            ]
+            await drive.tick()
+        assert len(tree._labels) <= 2 * len(tree.outline.lines) + MANY + 20
+        assert len(tree.names) <= len(tree._labels)
+        assert len(tree._strips) <= KEPT * tree.size.height

@@ -40,7 +40,7 @@ STYLE_NAMES = frozenset({
 })  # fmt: skip
 """What the style sheet calls ``line--NAME``, on the app: one palette for all panes."""
 
-_KEPT = 8
+KEPT = 8
 """Strips kept for each row of the pane: what was scrolled past or comes back soon."""
 
 
@@ -174,7 +174,7 @@ class LineView(Widget, can_focus=True):
         strip = self._strips.get(key)
         if strip is None:
             strip = self._build(self._screen[y], width)
-            if len(self._strips) >= _KEPT * self.size.height:
+            if len(self._strips) >= KEPT * self.size.height:
                 self._strips.clear()
             self._strips[key] = strip
         return strip
