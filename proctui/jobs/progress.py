@@ -81,19 +81,21 @@ class Progress:
         self.longest_gap = longest_gap
         self.since = look()
         self.now = self.since
+        self.starved = False
 
     def check(self) -> float:
         """Seconds for which nothing has moved by now."""
         before, self.now = self.now, self._look()
         now = self.now
         elapsed = now.at - self.since.at
-        if (
-            # We were stopped or starved ourselves: what the job did meanwhile is not known.
-            now.at - before.at > self.longest_gap
-            or now.output != self.since.output
+        moved = (
+            now.output != self.since.output
             or _grown(self.since.cpu, now.cpu) > CPU_TRICKLE * elapsed + 0.1
             or _grown(self.since.moved, now.moved) > IO_TRICKLE * elapsed + 1024
-        ):
+        )
+        # We were stopped or starved ourselves: whether the job moved meanwhile is not known.
+        self.starved = not moved and now.at - before.at > self.longest_gap
+        if moved or self.starved:
             self.reset()
         return now.at - self.since.at
 

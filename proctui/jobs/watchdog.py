@@ -70,6 +70,8 @@ class Watchdog:
         if self._thread is not None and self._thread.is_alive():
             return
         if self.job.hang is not None:
+            if self._progress.starved:
+                self._reported = self._progress.since
             if self._progress.since is self._reported:
                 return
             self.job.hang = None

@@ -189,6 +189,34 @@ def test_stacks_of_before_something_moved_are_no_witness(
     assert len(looks) == 2 and job.hang is None
 
 
+def test_a_pause_of_our_own_is_no_progress_of_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proctui.stacks.capture_many", lambda pids: [])
+    now, written = 0.0, 0
+    monkeypatch.setattr(
+        "proctui.jobs.watchdog.see",
+        lambda root, captures: Sight(now, ((1, written),), {}, {}, frozenset()),
+    )
+    job, told = Quiet(tmp_path), []
+    watchdog = Watchdog(job, 0.2, tell=told.append)  # type: ignore[arg-type]
+
+    def passes(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        watchdog.check()
+        watchdog.wait()
+
+    while job.hang is None:
+        passes(0.1)
+    passes(600.0)
+    passes(0.1)
+    assert job.hang is not None and len(told) == 1
+    written = 7
+    passes(600.0)
+    assert job.hang is None and told[1:] == ["proctui: the job gets on again\n"]
+
+
 def test_what_ended_by_itself_was_not_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
