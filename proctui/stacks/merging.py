@@ -19,9 +19,12 @@ __all__ = ["compare", "fold_frames", "merge", "merged_text"]
 Trace = Mapping[str, Any]
 
 
+def _frames(thread: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple((f["function"], f["file"], f["line"], f["kind"]) for f in thread["frames"])
+
+
 def _key(thread: Mapping[str, Any]) -> tuple[object, ...]:
-    frames = tuple((f["function"], f["file"], f["line"], f["kind"]) for f in thread["frames"])
-    return (thread.get("waits_for"), thread["holds_gil"], frames or thread["wait"])
+    return (thread.get("waits_for"), thread["holds_gil"], _frames(thread) or thread["wait"])
 
 
 def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
@@ -29,42 +32,52 @@ def merge(traces: Iterable[Trace]) -> list[dict[str, Any]]:
 
     Each: ``count`` threads in ``processes`` [pid], ``threads`` [{pid tid name}],
     ``where`` (the innermost user frame, else the innermost one), ``wait``,
-    ``state``, ``holds_gil``, ``frames``, ``folded`` (see :func:`fold_frames`)
-    and ``source``, the line where the file is readable.
+    ``state``, ``holds_gil`` (one of them), ``frames``, ``folded`` (see
+    :func:`fold_frames`) and ``source``, the line where the file is readable.
+
+    A thread that is on a CPU at the moment of the look joins those that wait
+    in the same frames: workers that sleep and wake differ in nothing else.
     """
-    groups: dict[tuple[object, ...], dict[str, Any]] = {}
-    waits: dict[int, list[str]] = {}
+    found: dict[tuple[object, ...], list[tuple[Trace, Mapping[str, Any]]]] = {}
     for trace in traces:
         for thread in trace["threads"]:
-            group = groups.get(_key(thread))
-            if group is None:
-                frames = thread["frames"]
-                where = innermost_user(frames) or (frames[0] if frames else None)
-                group = groups[_key(thread)] = {
-                    "count": 0,
-                    "processes": [],
-                    "threads": [],
-                    "where": frame_text(where) if where else thread["wait"],
-                    "wait": thread["wait"],
-                    "state": thread["state"],
-                    "active": thread["active"],
-                    "holds_gil": thread["holds_gil"],
-                    "frames": frames,
-                    "folded": fold_frames(frames),
-                    "source": source_line(trace["pid"], where["file"], where["line"])
-                    if where
-                    else None,
-                }
-            waits.setdefault(id(group), []).append(thread["wait"] or "")
-            group["count"] += 1
-            if trace["pid"] not in group["processes"]:
-                group["processes"].append(trace["pid"])
-            group["threads"].append(
-                {"pid": trace["pid"], "tid": thread["tid"], "name": thread["name"]}
-            )
-    for group in groups.values():
-        group["wait"] = _common(waits[id(group)]) or waits[id(group)][0] or None
-    return sorted(groups.values(), key=lambda group: -group["count"])
+            kind = None if thread["active"] else thread.get("waits_for")
+            found.setdefault((kind, _frames(thread) or thread["wait"]), []).append((trace, thread))
+    for kind, frames in list(found):
+        if kind is not None or not isinstance(frames, tuple):
+            continue
+        others = [key for key in found if key[1] == frames and key[0] is not None]
+        if len(others) == 1:
+            found[others[0]] += found.pop((kind, frames))
+    groups = [_group(members) for members in found.values()]
+    return sorted(groups, key=lambda group: -group["count"])
+
+
+def _group(members: Sequence[tuple[Trace, Mapping[str, Any]]]) -> dict[str, Any]:
+    resting = [thread for _, thread in members if not thread["active"]]
+    trace, thread = next((one for one in members if not one[1]["active"]), members[0])
+    frames = thread["frames"]
+    where = innermost_user(frames) or (frames[0] if frames else None)
+    waits = [one["wait"] or "" for one in resting or [thread]]
+    wait = _common(waits) or waits[0] or None
+    if resting and len(resting) < len(members):
+        wait = f"{wait or 'waiting'}; {len(members) - len(resting)} of them running"
+    return {
+        "count": len(members),
+        "processes": list(dict.fromkeys(trace["pid"] for trace, _ in members)),
+        "threads": [
+            {"pid": trace["pid"], "tid": thread["tid"], "name": thread["name"]}
+            for trace, thread in members
+        ],
+        "where": frame_text(where) if where else thread["wait"],
+        "wait": wait,
+        "state": thread["state"],
+        "active": len(resting) < len(members),
+        "holds_gil": any(one["holds_gil"] for _, one in members),
+        "frames": frames,
+        "folded": fold_frames(frames),
+        "source": source_line(trace["pid"], where["file"], where["line"]) if where else None,
+    }
 
 
 def _common(waits: Sequence[str]) -> str:

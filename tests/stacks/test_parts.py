@@ -76,6 +76,16 @@ def test_a_group_waits_for_what_all_of_it_waits_for(
     assert group["wait"] == common
 
 
+def test_a_worker_that_just_wakes_stands_with_those_that_sleep() -> None:
+    traces = [trace(pid, thread(pid, frame("f"))) for pid in (1, 2, 3)]
+    traces[1]["threads"][0].update(active=True, wait=None, waits_for="running", holds_gil=True)
+    (group,) = merging.merge(traces)
+    assert group["count"] == 3 and group["holds_gil"]
+    assert group["wait"] == "sleeping; 1 of them running"
+    traces[2]["threads"][0].update(wait="reading pipe:[7]", waits_for="pipe")
+    assert [one["count"] for one in merging.merge(traces)] == [1, 1, 1]
+
+
 def test_of_a_program_installed_as_a_package_its_own_frames_stand_out() -> None:
     site = "/venv/lib/python3.11/site-packages/"
     frames = [
