@@ -158,12 +158,14 @@ time.sleep(60)
                 assert watch.look().verdict(stranger.pid).role is not Role.SPAWNED
 
 
-def test_a_session_of_an_earlier_boot_is_over_at_once() -> None:
+@pytest.mark.parametrize("times", [-1, 1], ids=["all of it", "with a leader of this boot"])
+def test_a_session_of_an_earlier_boot_is_over_at_once(times: int) -> None:
     with running(SLEEP) as job:
         with session_of(job.pid) as child:
             session_id = named(child)
         path = at(session_id, "session.json")
-        document = path.read_text().replace(kernel.boot_id(), "0" * 8 + kernel.boot_id()[8:])
+        earlier = "0" * 8 + kernel.boot_id()[8:]
+        document = path.read_text().replace(kernel.boot_id(), earlier, times)
         path.write_text(document)
         assert registry.load_session(session_id).state == "ended"
         assert resolve_session(signalling=True) is None

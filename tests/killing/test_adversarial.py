@@ -351,7 +351,7 @@ from proctui.awareness.library import ProcessBaseline
 from proctui.killing.execute import execute
 from proctui.killing.plan import make_plan
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-resource.setrlimit(resource.RLIMIT_NOFILE, (110, hard))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 code = "import os,signal\\nfor _ in range(60):\\n    if os.fork() == 0:\\n        while True: signal.pause()\\nprint(1, flush=True)\\nwhile True: signal.pause()"
 for signum in (15, 9):
     baseline = ProcessBaseline(register=False)
