@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from proctui import paths
 from proctui.awareness import files, memory
+from proctui.awareness.holding import is_locked, owner_holds
 from proctui.awareness.session import (
     Session,
     from_document,
@@ -28,7 +29,6 @@ from proctui.awareness.session import (
 )
 from proctui.awareness.writer import SessionWriter, create_session, held
 from proctui.errors import NoSuchSession, ProctuiError, RefusedError
-from proctui.ident import Identity
 from proctui.machine import identity as kernel
 
 __all__ = [
@@ -237,13 +237,13 @@ def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]])
             raise ValueError("its id is not its directory's name")
         if session.uid != os.geteuid():
             raise ValueError(f"it was made by uid {session.uid}")
-        alive = _owner_holds(directory, session.runner)
+        alive = owner_holds(directory, session.runner)
         if not alive and name in owners:
             found = recover(Problem(root / name, name, "its owner does not hold it"), owners[name])
             if found is not None:
                 return found
         session = judge(_remembered(session._replace(owner_alive=alive)))
-        if session.foreign and not _is_locked(directory):
+        if session.foreign and not is_locked(directory):
             return session._replace(state="ended")
     if session.state == "ended" and not session.owner_alive:
         _over[place] = (stamp, session)
@@ -286,33 +286,6 @@ def _parse(raw: bytes) -> object:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"session.json is no JSON: {error}") from error
-
-
-def _owner_holds(directory: int, owner: Identity | None) -> bool:
-    """Whether the recorded owner lives and holds the lock on the session file."""
-    if owner is None or owner.pidns != kernel.pidns() or not kernel.alive(owner):
-        return False
-    return _lock_holder(directory) == owner.pid and kernel.alive(owner)
-
-
-def _lock_holder(directory: int) -> int | None:
-    try:
-        descriptor = os.open(
-            "session.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
-        )
-    except OSError:
-        return None
-    try:
-        return files.lock_holder(descriptor)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _is_locked(directory: int) -> bool:
-    """Whether a session of another pid namespace has an owner: his lock is all we can see of him."""
-    return _lock_holder(directory) is not None
 
 
 def judge(session: Session) -> Session:
