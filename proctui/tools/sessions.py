@@ -84,10 +84,10 @@ def _row(session: Session, look: Together) -> SessionRow:
 def _leader_and_strays(session: Session, look: Together) -> tuple[ProcessRef | None, int | None]:
     """Judged in that session's own eyes; ``None`` where it can't be looked at from here."""
     identity = session.leader
-    if session.state == "ended":
-        return _unseen(identity), 0
     if session.foreign:  # its numbers mean other processes here, and there may be hundreds of them
         return _unseen(identity), None
+    if session.state == "ended":
+        return _unseen(identity), 0
     from proctui.errors import ProctuiError
 
     try:
