@@ -54,6 +54,7 @@ def measure(count: int, presses: int, *, favoured: bool) -> dict[str, Any]:
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         environ = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": place}
         environ |= {"XDG_CONFIG_HOME": place, "PYTHONPATH": str(Path.cwd())}
+        environ["PROCTUI_FALLBACK"] = str(Path(place, "fallback"))
         environ.pop("PROCTUI_SESSION", None)
         with subprocess.Popen(
             [sys.executable, "-m", "proctui"],
