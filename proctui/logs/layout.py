@@ -142,7 +142,7 @@ class Layout:
             ) and not in_traceback(data, start):
                 return start
             end = start - 1
-        return len(data)
+        return len(data) if floor else 0
 
     def may_cut(self, before: bytes, line: bytes) -> bool:
         """Whether ``line`` surely begins an entry of its own, behind the line ``before``."""

@@ -126,7 +126,6 @@ def main() -> int:
             "PROCTUI_FALLBACK": f"{place}/fallback",
             "PYTHONPYCACHEPREFIX": f"{place}/cache",
         }
-        environ.pop("PYTHONDONTWRITEBYTECODE", None)
         latency(1, environ)
         result = {
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",

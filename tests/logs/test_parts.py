@@ -84,6 +84,15 @@ def test_blocks_make_no_difference(
         assert result_of(log) == whole
 
 
+def test_a_block_that_begins_with_an_empty_line_waits_for_its_entrys_end(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(build(["empty", "cut", "plain", "lone"]))
+    whole = result_of(log)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "blocks", functools.partial(blocks.blocks, size=150))
+        assert result_of(log) == whole
+
+
 @pytest.mark.parametrize("dated", [True, False])
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
