@@ -149,20 +149,7 @@ def _run(
             }
             for index, (one, two) in enumerate(parts)
         ]
-
-        def here(index: int) -> Iterator[tuple[Any, ...]]:
-            return scan_part(
-                log.fd,
-                *parts[index],
-                layout,
-                seen_header=index > 0 and layout.dated,
-                matcher=matcher,
-                invert=invert,
-                details=MAX_MATCHES,
-                switch=guard(False),
-            )
-
-        answers = run_tasks(tasks, log.fd, max(1, workers), None if dangerous else here)
+        answers = run_tasks(tasks, log.fd, max(1, workers))
     return _collect(log, parts, layout, answers, not whole_file)
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,10 @@ CPU_LIMIT = 1.0
 """Seconds of CPU that a pattern may take for one block; the helper ends itself behind that."""
 _SILENCE: Final = 30.0
 """Seconds without a sign of life: far more than the CPU alarm, for a machine that stalls."""
+
+
+_KEEP_MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
+"""For glibc (mallopt(3)): to give a block's memory back and to get it again is an eighth of the work."""
 
 
 class HelperGone(ProctuiError):
@@ -54,6 +58,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             pass_fds=tuple(pass_fds),
             close_fds=True,
+            env={**os.environ, **_KEEP_MEMORY},
         )
         from proctui.awareness.protect import add_helper
 
@@ -264,45 +269,29 @@ def _hand(worker: Worker, task: dict[str, Any]) -> None:
 
 
 def run_tasks(
-    tasks: Sequence[dict[str, Any]],
-    fd: int,
-    workers: int,
-    here: Callable[[int], Iterator[tuple[Any, ...]]] | None = None,
+    tasks: Sequence[dict[str, Any]], fd: int, workers: int
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Do the tasks in order of their start; yields (task index, answer).
+    """Do the tasks in ``workers`` helpers, in order of their start; yields (task index, answer).
 
-    ``here`` does a task in this process, which then counts as one of the
-    ``workers``.  A task whose helper ends before it has answered gives
-    ``("stopped",)``.
+    A task whose helper ends before it has answered gives ``("stopped",)``.
     """
     waiting = deque(range(len(tasks)))
     at: dict[Worker, int] = {}
-    mine: tuple[int, Iterator[tuple[Any, ...]]] | None = None
-    helpers = workers - (here is not None)
     with selectors.DefaultSelector() as selector:
         try:
-            while waiting or at or mine:
-                if mine is None and here is not None and waiting:
-                    index = waiting.popleft()
-                    mine = index, here(index)
-                while waiting and len(at) < helpers:
+            while waiting or at:
+                while waiting and len(at) < workers:
                     worker = Worker((fd,))
                     selector.register(worker.out, selectors.EVENT_READ, worker)
                     at[worker] = waiting.popleft()
                     _hand(worker, tasks[at[worker]])
-                if mine is not None:
-                    answer = next(mine[1], None)
-                    if answer is None:
-                        mine = None
-                    else:
-                        yield mine[0], answer
-                events = selector.select(0 if mine else 1.0) if at else []
-                quiet = [one for one in at if time.monotonic() - one.heard > _SILENCE]
-                for worker in [key.data for key, _ in events] + quiet:
-                    if worker not in at:
-                        continue
+                ready = [key.data for key, _ in selector.select(1.0)]
+                for worker in ready or list(at):
                     index = at[worker]
-                    for frame in worker.receive():
+                    frames = worker.receive()
+                    # Before the answers are handed on: whoever takes them may let us wait for long.
+                    silent = not frames and time.monotonic() - worker.heard > _SILENCE
+                    for frame in frames:
                         yield index, frame
                         if frame[0] == "bad":
                             raise BadArgument(frame[2])
@@ -312,7 +301,7 @@ def run_tasks(
                                 _hand(worker, tasks[index])
                             else:
                                 index = -1
-                    if index < 0 or worker.ended or worker in quiet:
+                    if index < 0 or worker.ended or silent:
                         selector.unregister(worker.out)
                         del at[worker]
                         worker.close()

@@ -89,11 +89,7 @@ def _blocks(
             }
             for one, two in parts
         ]
-
-        def here(index: int) -> Iterator[tuple[Any, ...]]:
-            return grep_part(log.fd, *parts[index], matcher, invert, guard(False))
-
-        answers = run_tasks(tasks, log.fd, max(1, workers), None if matcher.dangerous else here)
+        answers = run_tasks(tasks, log.fd, max(1, workers))
         heard = ((index, told(answer)) for index, answer in answers)
         yield from _in_order(heard, len(parts))
         _note_clipped(notes, clipped)

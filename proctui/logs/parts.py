@@ -42,6 +42,8 @@ def scan_part(
         if scanner is not None:
             scanner.tally.nul_bytes += block.nuls_left_out
             scanner.feed(whole)
+            # Whoever does a part of his own hands out the next one between two blocks.
+            yield ("alive",)
         if matcher is not None:
             for offset, piece in careful(data, matcher.dangerous):
                 switch(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -233,3 +234,27 @@ def test_a_pattern_that_needs_the_whole_line_says_what_it_did_not_see(tmp_path: 
         assert b"".join(iter_matches(log, pattern, notes=notes)) == b""
         assert notes == ["the pattern saw only the beginning of 1 very long line"]
         assert notes == analyze(log, pattern)["warnings"]
+
+
+def test_who_reads_the_matches_slowly_gets_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pager keeps us waiting for minutes, which says nothing of the helper."""
+    monkeypatch.setattr("proctui.logs.matches._HERE", 1000)
+    away = 0.0
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return time.monotonic() + away
+
+    log = tmp_path / "a.log"
+    log.write_bytes(
+        b"".join(b"error %07d of the many lines of this log\n" % at for at in range(600_000))
+    )
+    monkeypatch.setattr(helpers, "time", Clock)
+    lines = 0
+    for block in iter_matches(log, "error"):
+        lines += block.count(b"\n")
+        away += 100.0
+    assert lines == 600_000
