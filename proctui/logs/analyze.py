@@ -150,7 +150,25 @@ def _run(
             for index, (one, two) in enumerate(parts)
         ]
         answers = run_tasks(tasks, log.fd, max(1, workers))
+        if matcher is not None and not dangerous:
+            answers = _first_hits_alone(answers, tasks)
     return _collect(log, parts, layout, answers, not whole_file)
+
+
+def _first_hits_alone(
+    answers: Iterator[tuple[int, tuple[Any, ...]]], tasks: list[dict[str, Any]]
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Ask for no hits in full where enough are known before them: they cost more than the search."""
+    counts = [0] * len(tasks)
+    wanted = len(tasks)
+    for index, answer in answers:
+        if answer[0] == "hits" and index < wanted:
+            counts[index] += answer[1]
+            if sum(counts[: index + 1]) >= MAX_MATCHES:
+                wanted = index + 1
+                for task in tasks[wanted:]:
+                    task["details"] = 0
+        yield index, answer
 
 
 def _collect(

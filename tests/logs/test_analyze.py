@@ -462,3 +462,30 @@ def test_a_giant_line_is_bounded(tmp_path: Path) -> None:
     assert last["line"] == 3 and last["byte"] == log.stat().st_size - 31
     giant = analyze(log, "^x")["pattern"]["matches"][0]
     assert giant["clipped"] and len(giant["text"]) <= 16384
+
+
+def test_once_a_thousand_matches_are_known_no_more_are_asked_for_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HERE", 1000)
+    monkeypatch.setattr(module, "_PART", 20_000)
+    monkeypatch.setattr(module, "MAX_MATCHES", 10)
+    seen: list[int] = []
+    collect = module._collect
+
+    def counted(log: Any, parts: Any, layout: Any, answers: Any, inside: bool) -> Any:
+        def watched() -> Any:
+            for index, answer in answers:
+                if answer[0] == "hits":
+                    seen.append(len(answer[2]))
+                yield index, answer
+
+        return collect(log, parts, layout, watched(), inside)
+
+    monkeypatch.setattr(module, "_collect", counted)
+    log = tmp_path / "a.log"
+    log.write_bytes(b"".join(b"error %d\n" % at for at in range(30_000)))
+    pattern = analyze(log, "error")["pattern"]
+    assert pattern["total"] == 30_000
+    assert [one["line"] for one in pattern["matches"]] == list(range(1, 11))
+    assert sum(seen) <= 10 * 4
