@@ -72,6 +72,11 @@ class Server:
         self._tmux("send-keys", "-t", self.panes[pid], *keys)
 
     def close(self) -> None:
+        # A closed terminal ends no job: that of `run` ends when its dashboard is left.
+        with contextlib.suppress(subprocess.CalledProcessError, SystemExit):
+            for pid in self.panes:
+                self.keys(pid, "q")
+            until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in self.panes), "", 15.0)
         with contextlib.suppress(subprocess.CalledProcessError):
             self._tmux("kill-server")
 
