@@ -43,6 +43,8 @@ def test_a_child_is_born_lives_and_dies(source):
         assert (row.ppid, row.pgid, row.sid) == (os.getpid(), child.pid, child.pid)
         assert row.uid == os.getuid()
         assert abs(row.started - psutil.Process(child.pid).create_time()) < 2
+        # Amid an exec a command line is empty for a moment.
+        wait_for(lambda: source.info(row.identity).cmdline)
         assert source.info(row.identity).cmdline[-1] == "input()"
         assert source.info(row.identity).exe == os.path.realpath(f"/proc/{child.pid}/exe")
     died = source.sample().died
