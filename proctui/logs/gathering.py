@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import accumulate, compress
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -19,16 +20,17 @@ _CACHE: Final = 50_000
 class Gathered(NamedTuple):
     """What a block holds besides the lines that were counted at sight.
 
-    ``starts``: where lines begin that were not, ``heads``: these lines'
-    heads, digits masked.  ``marked``: where lines begin that hold a
-    traceback's mark, among the others or not.  ``times``: how many lines of
-    the block have which time (cut off where it is counted by) just where the
-    layout says.
+    ``starts``: where lines begin that were not; ``heads``: these lines' heads,
+    digits masked; ``counts``: how often each of them stands there.
+    ``marked``: where lines begin that hold a traceback's mark, among the
+    others or not.  ``times``: how many lines of the block have which time (cut
+    off where it is counted by) just where the layout says.
     """
 
     lines: int
     starts: list[int]
     heads: list[bytes]
+    counts: Counter[bytes]
     marked: set[int]
     times: dict[bytes, int]
 
@@ -68,14 +70,15 @@ class Gatherer:
         starts = list(accumulate((len(line) + 1 for line in lines[:-1]), initial=1))
         width = self.layout.width
         heads = b"\n".join(map(itemgetter(slice(width)), lines)).translate(MASK).split(b"\n")
-        self._shapes = learn(Counter(heads), self.verdict, self.key_end)
+        counts = Counter(heads)
+        self._shapes = learn(counts, self.verdict, self.key_end)
         times = self._times(lines)
         if times:
-            slow = self._slow(heads)
+            slow = self._slow(counts)
             key_of = itemgetter(slice(self.layout.column, self.key_end))
             for line in compress(lines, map(slow.__contains__, heads)):
                 times[key_of(line)] -= 1
-        return Gathered(len(lines), starts, heads, _marked(body), times)
+        return Gathered(len(lines), starts, heads, counts, _marked(body), times)
 
     def _by_shapes(self, shapes: Shapes, body: bytes, levels: list[int]) -> Gathered | None:
         masked = body.translate(MASK)
@@ -86,7 +89,8 @@ class Gatherer:
         width = self.layout.width
         heads = [masked[at : at + width].split(b"\n", 1)[0] for at in starts]
         keyed = list(map(bytes.startswith, heads, [shapes.key[1:]] * len(heads)))
-        slow = self._slow(heads)
+        counts = Counter(heads)
+        slow = self._slow(counts)
         column = self.layout.column
         times = runs(body, masked, shapes.key, lines - len(starts) + sum(keyed), column)
         if times is None:
@@ -96,15 +100,15 @@ class Gatherer:
             if head in slow:
                 key = body[at : at + self.key_end].split(b"\n", 1)[0][column:]
                 times[key] = times.get(key, 0) - 1
-        return Gathered(lines, starts, heads, _marked(body), times)
+        return Gathered(lines, starts, heads, counts, _marked(body), times)
 
     def _times(self, lines: list[bytes]) -> dict[bytes, int]:
         if self.layout.primary is None:
             return {}
         return Counter(map(itemgetter(slice(self.layout.column, self.key_end)), lines))
 
-    def _slow(self, heads: list[bytes]) -> set[bytes]:
-        return {head for head in set(heads) if not self.verdict(head).fast}
+    def _slow(self, heads: Iterable[bytes]) -> set[bytes]:
+        return {head for head in heads if not self.verdict(head).fast}
 
 
 def _marked(body: bytes) -> set[int]:

@@ -105,7 +105,7 @@ class Scanner:
         found = gatherer.gather(body, tally.levels)
         dated = tally.dated
         special: dict[bytes, int] = {}
-        for head, count in Counter(found.heads).items():
+        for head, count in found.counts.items():
             verdict = gatherer.verdict(head)
             if verdict.decided and verdict.begins and verdict.level < ERROR:
                 tally.levels[verdict.level] += count

@@ -116,8 +116,8 @@ def runs(
 
     ``body``: lines, each behind its newline; ``masked`` the same with digits
     masked; ``keyed``: how many begin with ``key``, in which the time stands
-    behind ``column`` bytes of the line.  ``None`` if they are too mixed to be counted like this: what was
-    found must add up.
+    behind ``column`` bytes of the line.  What was found must add up: ``None``
+    if the times are too mixed to be counted like this.
     """
     found: dict[bytes, int] = {}
     width = len(key)

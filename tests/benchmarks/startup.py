@@ -107,8 +107,7 @@ def measure(rounds: int, *, favoured: bool) -> dict[str, dict[str, float]]:
             "PROCTUI_FALLBACK": str(Path(place, "fallback")),
             "PYTHONPYCACHEPREFIX": str(Path(place, "cache")),
         }
-        for name in ("PROCTUI_SESSION", "PYTHONDONTWRITEBYTECODE"):
-            environ.pop(name, None)
+        environ.pop("PROCTUI_SESSION", None)
         tries: dict[str, Callable[[], float]] = {}
         for name, argv in COMMANDS.items():
             tries[name] = lambda argv=argv: command(argv, environ)
