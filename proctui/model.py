@@ -7,7 +7,7 @@ be read is ``None``, never 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from proctui.ident import Identity
@@ -126,8 +126,7 @@ class NetIo(NamedTuple):
     received_rate: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(NamedTuple):
     """The machine at one tick."""
 
     cpu: CpuTimes
@@ -139,8 +138,7 @@ class System:
     cores: int
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One tick: every process and the machine.
 
     ``procs`` is by pid; rows that did not change are the same objects as in
@@ -158,7 +156,7 @@ class Snapshot:
     born: tuple[int, ...] = ()
     died: tuple[Proc, ...] = ()
     changed: frozenset[int] = frozenset()
-    io: Mapping[int, Io] = field(default_factory=dict)
+    io: Mapping[int, Io] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
 
 

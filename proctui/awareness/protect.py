@@ -11,7 +11,8 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from proctui.config import Protect
 from proctui.errors import BadArgument, ProctuiError
@@ -77,13 +78,12 @@ def registered() -> dict[Key, str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """The configuration's ``[protect]``, made ready: pids are identities from here on."""
 
     names: frozenset[str] = frozenset()
     commands: tuple[re.Pattern[str], ...] = ()
-    identities: Mapping[Key, str] = field(default_factory=dict)
+    identities: Mapping[Key, str] = MappingProxyType({})
 
     @classmethod
     def of(cls, config: Protect) -> Rules:

@@ -8,7 +8,6 @@ change are the very objects of the view before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proctui.awareness.session import Session
@@ -49,8 +48,7 @@ def _no_info(identity: Identity) -> ProcInfo | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One tick, judged.
 
     ``children`` is the tree as it is shown and as ``--tree`` means it: a
@@ -75,7 +73,7 @@ class View:
     leader_alive: bool = False
     warnings: tuple[str, ...] = ()
     blocked: str | None = None
-    lookup: Callable[[Identity], ProcInfo | None] = field(default=_no_info, repr=False)
+    lookup: Callable[[Identity], ProcInfo | None] = _no_info
 
     def verdict(self, pid: int) -> Verdict:
         """The verdict about ``pid``; for a pid nobody has, :data:`UNSEEN`."""

@@ -84,6 +84,13 @@ class ProctuiApp(App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return role_defaults(self.current_theme.dark)
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Parse nothing for a theme that was chosen before there is a screen: the first one will."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
+
     def on_mount(self) -> None:
         # Where no look ever succeeds there is no first frame either.
         self.set_timer(COLLECTED_BY, gc.enable)

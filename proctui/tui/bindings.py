@@ -5,7 +5,7 @@ The id is what ``[keys]`` of the configuration maps to other keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual.binding import Binding, BindingType
 
@@ -24,8 +24,7 @@ GROUPS = {
 }
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """``keys`` as Textual names them; ``weight`` orders the footer, 0 keeps it out of it."""
 
     id: str
@@ -284,8 +283,7 @@ KEYS = (
 )
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """Where the keyboard is; decides which keys apply."""
 
     pane: str = "processes"

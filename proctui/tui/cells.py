@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -87,8 +86,7 @@ _ORDER = ("pid", "cpu", "history", "rss", "threads", "time", "age", "state")
 _WANTED = ("cpu", "pid", "rss", "state", "history", "age", "threads", "time")
 
 
-@dataclass(frozen=True)
-class Marks:
+class Marks(NamedTuple):
     """What is known about processes beside the view, by identity key."""
 
     tagged: frozenset[object] = frozenset()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from proctui.awareness.view import View
 from proctui.machine.history import History
 from proctui.model import Certainty, Proc, Role, Verdict
@@ -44,8 +42,7 @@ def view_at(now: View, history: History, index: int) -> View:
     system = now.snapshot.system
     figures = {name: ring.at(moment.index) for name, ring in history.machine.items()}
     used, swap = figures["memory"], figures["swap"]
-    system = replace(
-        system,
+    system = system._replace(
         cpu=system.cpu._replace(usage=figures["cpu"], per_core=()),
         memory=system.memory._replace(
             used=None if used is None else int(used),
@@ -55,8 +52,7 @@ def view_at(now: View, history: History, index: int) -> View:
         pressure=None,
     )
     wall = now.snapshot.wall if moment.wall is None else moment.wall
-    snapshot = replace(
-        now.snapshot,
+    snapshot = now.snapshot._replace(
         wall=wall,
         boottime=now.snapshot.boottime - (now.snapshot.wall - wall),
         procs=procs,
@@ -66,8 +62,7 @@ def view_at(now: View, history: History, index: int) -> View:
         changed=frozenset(),
         io={},
     )
-    return replace(
-        now,
+    return now._replace(
         snapshot=snapshot,
         verdicts=verdicts,
         children=_children(procs, parents),

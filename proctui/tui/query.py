@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proctui.awareness.view import View
 from proctui.errors import BadArgument
@@ -26,8 +26,7 @@ _NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[a-z%]?)i?b?")
 FIELDS = "cpu> mem> threads> age> pid: ppid: name: cmd: user: role: state: container: is:stray"
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """A parsed filter; ``dynamic`` where its answer can change without births or deaths."""
 
     text: str

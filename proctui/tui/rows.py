@@ -8,9 +8,8 @@ are looked up when it is painted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proctui.awareness.view import Tomb, View
 from proctui.model import Identity, Proc, Role
@@ -46,8 +45,7 @@ class Line(NamedTuple):
     path: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How the tree is to be shown; a change of it builds the lines anew."""
 
     tree: bool = True
@@ -55,7 +53,7 @@ class Options:
     sort: str = "start"
     inverted: bool = False
     query: Query | None = None
-    folded: frozenset[Key] = field(default_factory=frozenset)
+    folded: frozenset[Key] = frozenset()
     focus: Key | None = None
     whole_path: bool = False
     """A line for each of proctui's own processes above the job, instead of one for all."""
@@ -134,9 +132,9 @@ class Outline:
         self._tombs = tombs
         return self._build(view)
 
-    def change(self, **changes: object) -> bool:
+    def change(self, **changes: Any) -> bool:
         """Change options; whether the lines changed."""
-        self.options = replace(self.options, **changes)  # type: ignore[arg-type]
+        self.options = self.options._replace(**changes)
         return self._build(self._view) if self._view is not None else False
 
     def _stale(self, before: View, view: View, tombs: tuple[Tomb, ...]) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from proctui.stacks.catalogue import innermost_user
 from proctui.stacks.merging import fold_frames, merge
@@ -16,8 +15,7 @@ Run = tuple[str, str]
 Runs = tuple[Run, ...]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A line of a block; ``hidden`` are the lines that stand for it when it is unfolded."""
 
     runs: Runs
@@ -26,16 +24,14 @@ class Row:
     """Words that are wrapped where they don't fit, unlike a frame or a line of source."""
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """A title and what stands under it; folded, only the title is shown."""
 
     title: Runs
     rows: tuple[Row, ...] = ()
 
 
-@dataclass(frozen=True)
-class Dump:
+class Dump(NamedTuple):
     """What one key press brought: its headline, its blocks, what could not be seen."""
 
     headline: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -107,7 +106,7 @@ def test_who_stands_between_the_lines_of_every_look_is_ended_too(
         def look() -> View:
             view = scene.look()
             procs = {pid: row for pid, row in view.snapshot.procs.items() if pid != hidden.pid}
-            return replace(view, snapshot=replace(view.snapshot, procs=procs))
+            return view._replace(snapshot=view.snapshot._replace(procs=procs))
 
         report = execute(plan, look, signal=signum, grace=0.0)
         assert [(one.pid, one.outcome) for one in report.results] == [(target.pid, "gone")]

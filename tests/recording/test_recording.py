@@ -9,7 +9,6 @@ import os
 import random
 import subprocess
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ class Stage:
             tombs=self.tombs,
             lookup=self.source.info,
         )
-        return replace(view, **fields)
+        return view._replace(**fields)
 
 
 @pytest.fixture

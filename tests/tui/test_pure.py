@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -268,7 +267,7 @@ def test_the_header_tells_all_of_it_where_there_is_room() -> None:
 
 
 def test_the_header_without_a_session_says_that_it_only_looks() -> None:
-    text = "".join(text for text, _style in header_runs(dataclasses.replace(FACTS, job=None), 199))
+    text = "".join(text for text, _style in header_runs(FACTS._replace(job=None), 199))
     assert "no job: looking only" in text
     assert "stray" not in text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,10 +213,10 @@ def test_a_roomy_graph_tells_of_cores_disk_and_net() -> None:
     watch = demo_watch()
     view = watch.tick()
     assert "core 0" in plain(core_lines(view, 80))
-    many = replace(
-        view.snapshot.system, cpu=view.snapshot.system.cpu._replace(per_core=(50.0,) * 128)
+    many = view.snapshot.system._replace(
+        cpu=view.snapshot.system.cpu._replace(per_core=(50.0,) * 128)
     )
-    crowded = replace(view, snapshot=replace(view.snapshot, system=many))
+    crowded = view._replace(snapshot=view.snapshot._replace(system=many))
     assert len(core_lines(crowded, 100)) <= 9
     text = plain(machine_lines(view, Trends(watch.history), 80))
     assert "disk read" in text and "net out" in text and "swap" in text

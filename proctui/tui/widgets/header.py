@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
@@ -13,8 +13,7 @@ from proctui.units import human_bytes, human_percent, human_seconds
 __all__ = ["HeaderFacts", "HeaderLine", "header_runs"]
 
 
-@dataclass(frozen=True)
-class HeaderFacts:
+class HeaderFacts(NamedTuple):
     """What the header tells; ``None`` is a figure that could not be read.
 
     ``job`` is ``None`` where there is none, and empty before the first look.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 import time
-from dataclasses import replace as changed
 
 from rich.cells import cell_len
 from textual import events
@@ -50,7 +49,7 @@ class StackPane(TextPane):
 
     def show(self, dump: Dump, *, replace: bool = False) -> None:
         """Show a new dump; ``replace`` where it completes the one before."""
-        dump = changed(dump, taken=time.time())
+        dump = dump._replace(taken=time.time())
         if replace and self.dumps:
             self.dumps[-1] = dump
         else:
