@@ -70,6 +70,12 @@ def _run(arguments: list[str], *, leave: bool) -> int:
         status = quick_stack(arguments, leave=leave)
         if status is not None:
             return status
+    if not arguments:
+        from types import SimpleNamespace
+
+        from proctui.cli.commands import jobs
+
+        return jobs.dashboard(SimpleNamespace())
     from proctui.cli.quick_run import read_run
 
     words, command = _split(arguments)

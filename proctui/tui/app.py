@@ -62,7 +62,7 @@ class ProctuiApp(App[int]):
     COMMANDS = App.COMMANDS | {_actions, _panes, _processes}
     # Once for all panes: Textual works each of them out anew for every widget that names it.
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{name}" for name in STYLE_NAMES}
-    CSS_PATH = sorted(str(path) for path in paths.styles_dir().glob("*.tcss"))
+    CSS_PATH = str(paths.styles_dir() / "base.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", show=False, priority=True, system=True),
         Binding("ctrl+c", "leave", show=False, system=True),

@@ -22,7 +22,7 @@ OWN_TROUBLE = 125
 """proctui itself failed, so the command was not run (as env(1) and nice(1) do)."""
 
 
-def dashboard(args: Namespace) -> int:
+def dashboard(args: Namespace | SimpleNamespace) -> int:
     """The dashboard of the one session there is, of a picked one, or of the machine."""
     need_screen()
     from proctui.tui.start import run_dashboard

@@ -9,14 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
+
+from proctui.tui.screens.dialogue import Dialogue
 
 __all__ = ["ChooseScreen"]
 
 
-class ChooseScreen(ModalScreen[str | None]):
+class ChooseScreen(Dialogue[str | None]):
     """Entries are ``(id, text, note)``; gives the id, or ``None`` after Esc."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

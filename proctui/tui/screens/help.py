@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from proctui.tui.bindings import GROUPS, KEYS
@@ -17,6 +16,7 @@ from proctui.tui.cells import GLYPHS, STYLES, Run, fit
 from proctui.tui.key_labels import key_label, keys_of
 from proctui.tui.marks import MARKS
 from proctui.tui.query import FIELDS
+from proctui.tui.screens.dialogue import Dialogue
 from proctui.tui.widgets.text_pane import TextPane
 
 __all__ = ["HelpScreen", "help_lines"]
@@ -85,7 +85,7 @@ class HelpPane(TextPane):
         self.show_cursor = False
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialogue[None]):
     """Scrolls with the same keys as every pane; any of Esc, q, ? closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
 from proctui.errors import ProctuiError
 from proctui.model import Identity
 from proctui.tui.guard import SIGNALS, Guard
 from proctui.tui.plan_lines import NO_SESSION, plan_lines, plan_title
+from proctui.tui.screens.dialogue import Dialogue
 from proctui.tui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PlanList(TextPane, can_focus=False):
         self.show_cursor = False
 
 
-class KillScreen(ModalScreen[Decision | None]):
+class KillScreen(Dialogue[Decision | None]):
     """Opens on Cancel and TERM, always.  A plan that refuses everything has no Kill button."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -103,6 +103,7 @@ class MainScreen(
 
     def _first_shown(self) -> None:
         """The first full frame stands: now for what it did not need."""
+        self.prompt.fill()
         self.run_worker(
             self.follow_output(),
             name="output",

@@ -8,13 +8,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Label
+
+from proctui.tui.screens.dialogue import Dialogue
 
 __all__ = ["QuitScreen"]
 
 
-class QuitScreen(ModalScreen[str | None]):
+class QuitScreen(Dialogue[str | None]):
     """Gives ``"keep"``, ``"end"`` or ``None`` (stay); the focused answer harms nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

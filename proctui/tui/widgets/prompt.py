@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Label
@@ -13,7 +12,10 @@ __all__ = ["Prompt"]
 
 
 class Prompt(Horizontal):
-    """Shows each change at once; Enter accepts, Esc undoes."""
+    """Shows each change at once; Enter accepts, Esc undoes.
+
+    Empty until :meth:`fill`: the first frame does not wait for what it does not show.
+    """
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -21,12 +23,13 @@ class Prompt(Horizontal):
         self._changed: Callable[[str], str | None] | None = None
         self._done: Callable[[str | None], None] | None = None
 
-    def compose(self) -> ComposeResult:
-        yield Label("", id="prompt-label")
+    def fill(self) -> None:
+        """Make the field ready to be typed into, once."""
+        if self.children:
+            return
         field = Input(id="prompt-input", compact=True)
         field.cursor_blink = False
-        yield field
-        yield Label("", id="prompt-note")
+        self.mount(Label("", id="prompt-label"), field, Label("", id="prompt-note"))
 
     def ask(
         self,
@@ -36,6 +39,7 @@ class Prompt(Horizontal):
         done: Callable[[str | None], None],
     ) -> None:
         """Open; ``changed`` gets each text and returns what is wrong, ``done`` the last or None."""
+        self.fill()
         self._changed, self._done = changed, done
         self.query_one("#prompt-label", Label).update(Content(f" {label} "))
         self._show(True)
