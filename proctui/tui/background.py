@@ -39,8 +39,8 @@ class Helper:
         self._name = name
         self._todo: queue.SimpleQueue[Callable[[], None]] | None = None
 
-    async def do(self, work: Callable[[], T]) -> T:
-        """Run ``work`` in the thread and wait for it without blocking the loop."""
+    def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Have the thread run ``work``, now; what is returned can be waited for."""
         run, future = _handed(work)
         if self._todo is None:
             self._todo = queue.SimpleQueue()
@@ -48,7 +48,7 @@ class Helper:
                 target=_serve, args=(self._todo,), name=f"proctui-{self._name}", daemon=True
             ).start()
         self._todo.put(run)
-        return await future
+        return future
 
 
 def _serve(todo: queue.SimpleQueue[Callable[[], None]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -16,6 +17,8 @@ from proctui.tui.background import Helper
 __all__ = ["Feed", "Pace", "Tick", "Watching"]
 
 SLOWEST = 16
+PATIENCE = 0.1
+"""Seconds that the first frame waits for the first look."""
 
 
 class Watching(Protocol):
@@ -81,22 +84,49 @@ class Feed:
         self.trouble: str | None = None
         self._now = asyncio.Event()
         self._helper = Helper("sampling")
+        self._begun: asyncio.Future[View] | None = None
+        self._given: View | None = None
 
     def hurry(self) -> None:
         """Look at once instead of at the next tick."""
         self._now.set()
 
+    def first(self) -> View | None:
+        """Begin with the first look; its view, where that takes no longer than :data:`PATIENCE`.
+
+        The loop stands still for it: a look beside the work on an empty frame
+        would lose the interpreter at every system call, and that frame would
+        be painted for nothing.
+        """
+        looked = threading.Event()
+        views: list[View] = []
+
+        def look() -> View:
+            try:
+                views.append(self.watch.tick())
+                return views[0]
+            finally:
+                looked.set()
+
+        self._begun = self._helper.do(look)
+        if looked.wait(PATIENCE) and views:
+            self._given = views[0]
+        return self._given
+
     async def run(self, deliver: Callable[[Tick], object]) -> None:
-        """Look and deliver until cancelled."""
+        """Look and deliver until cancelled; what :meth:`first` gave is not delivered again."""
         while True:
             began = time.monotonic()
+            looking, self._begun = self._begun or self._helper.do(self.watch.tick), None
             try:
-                view = await self._helper.do(self.watch.tick)
+                view = await looking
             except (ProctuiError, OSError) as error:
                 self.trouble = f"can't look: {error}"
             else:
                 self.trouble = None
-                deliver(Tick(view, slowed=self.pace.factor))
+                if view is not self._given:
+                    deliver(Tick(view, slowed=self.pace.factor))
+                self._given = None
             pause = self.pace.after(time.monotonic() - began)
             try:
                 await asyncio.wait_for(self._now.wait(), pause)

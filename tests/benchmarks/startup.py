@@ -37,13 +37,13 @@ Empty().run()
 PYTHON = sys.executable
 SCREENS: dict[str, tuple[list[str], bytes]] = {
     "empty Textual app": ([PYTHON, "-c", _EMPTY], b"nothing but this"),
-    "dashboard": ([PYTHON, "-m", "proctui"], b"overview"),
+    "dashboard": ([PYTHON, "-m", "proctui"], b"because"),
     "dashboard of run": (
         [PYTHON, "-m", "proctui", "run", "--on-quit", "end", "--", "sleep", "600"],
         b"leader",
     ),
 }
-"""What is started on a terminal, and what its first full frame holds."""
+"""What is started on a terminal, and what no frame holds before the first look is painted."""
 COMMANDS: dict[str, list[str]] = {
     "bare Python": [PYTHON, "-c", "pass"],
     "import proctui": [PYTHON, "-c", "import proctui"],

@@ -13,7 +13,6 @@ from textual.pilot import Pilot
 from proctui.config import Config, Dashboard
 from proctui.model import Role
 from proctui.tui.app import ProctuiApp
-from proctui.tui.feed import Tick
 from proctui.tui.options import Options
 from proctui.tui.stack_lines import hang_dump, merged_dump
 from tests.tui.driving import NEVER
@@ -54,14 +53,13 @@ def picture(
 
 
 def after(*keys: str, then: Callable[[ProctuiApp], None] | None = None) -> Before:
-    """Look once, press keys, and let everything come to rest."""
+    """Wait for the first look, press keys, and let everything come to rest."""
 
     async def run(pilot: Pilot[Any]) -> None:
         app = pilot.app
         assert isinstance(app, ProctuiApp)
-        watch = app.options.watch
-        app.main.post_message(Tick(watch.tick(), slowed=1))
-        await pilot.pause()
+        while app.main.live is None:
+            await pilot.pause()
         for key in keys:
             await pilot.press(key)
             await pilot.pause()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+from typing import Any
 
 import pytest
 from textual import events
 
 from proctui.model import Role
+from proctui.tui.app import ProctuiApp
 from proctui.tui.background import in_thread
 from proctui.tui.feed import Feed, Tick
+from proctui.tui.options import Options
 from proctui.tui.screens.main import MainScreen
 from proctui.tui.widgets.line_view import KEPT
 from proctui.tui.widgets.process_tree import MANY
-from tests.tui.driving import dashboard
+from tests.tui.driving import NEVER, dashboard
 from tests.tui.fakes import DEMO, Fake, crowd, demo_watch
 
 HOSTILE = (
@@ -206,6 +210,62 @@ async def test_a_look_that_fails_is_told_and_the_next_one_heals() -> None:
     await asyncio.wait_for(came.wait(), 30)
     assert feed.trouble is None and seen
     task.cancel()
+
+
+async def test_the_first_look_is_given_at_once_and_not_delivered_again() -> None:
+    watch = demo_watch()
+    feed = Feed(watch, 0.01)
+    view = feed.first()
+    assert view is watch.last
+    later: asyncio.Queue[Tick] = asyncio.Queue()
+    task = asyncio.ensure_future(feed.run(later.put_nowait))
+    second = await asyncio.wait_for(later.get(), 30)
+    task.cancel()
+    assert second.view is not view and watch.ticks == 2
+
+
+@pytest.mark.parametrize("trouble", [False, True])
+async def test_a_first_look_that_takes_its_time_holds_up_no_frame(
+    monkeypatch: pytest.MonkeyPatch, trouble: bool
+) -> None:
+    monkeypatch.setattr("proctui.tui.feed.PATIENCE", 0.0)
+    watch = demo_watch()
+    feed = Feed(watch, 0.01)
+    go = threading.Event()
+    original = watch.tick
+
+    def slow() -> object:
+        assert go.wait(30)
+        watch.tick = original  # type: ignore[method-assign]
+        if trouble:
+            raise OSError("proc is gone")
+        return original()
+
+    watch.tick = slow  # type: ignore[method-assign,assignment]
+    assert feed.first() is None
+    later: asyncio.Queue[Tick] = asyncio.Queue()
+    task = asyncio.ensure_future(feed.run(later.put_nowait))
+    go.set()
+    first = await asyncio.wait_for(later.get(), 30)
+    task.cancel()
+    assert first.view.snapshot.tick == 1
+
+
+async def test_all_panes_are_full_when_the_screen_is_painted_first() -> None:
+    painted: list[str] = []
+
+    class Watched(ProctuiApp):
+        def _display(self, screen: Any, renderable: Any) -> None:
+            if not painted and self.main.size:
+                strips = self.main._compositor.render_strips()
+                painted.append("\n".join(strip.text for strip in strips))
+            super()._display(screen, renderable)
+
+    app = Watched(Options(watch=demo_watch(), interval=NEVER))
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+    for shown in ("pytest -n 4 tests", "PID   CPU%", "of 2 cores", "because", "Inspector  pytest"):
+        assert shown in painted[0], painted[0]
 
 
 async def test_work_beside_the_loop_gives_results_and_errors() -> None:

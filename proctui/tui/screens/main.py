@@ -65,8 +65,11 @@ class MainScreen(
         self.app.push_screen(ChooseScreen("Which job?", entries), picked)
 
     def begin(self) -> None:
-        """Start the sampling worker once the first frame can be drawn."""
+        """Start to look: where that is soon done, the first frame has it all."""
         feed = self.dashboard.feed
+        view = feed.first()
+        if view is not None:
+            self._take(view)
         self.run_worker(
             feed.run(self.post_message),
             name="sampling",
@@ -82,10 +85,12 @@ class MainScreen(
     def on_tick(self, message: Tick) -> None:
         """The one message of a tick."""
         message.stop()
-        view = message.view
+        self._slowed = message.slowed
+        self._take(message.view)
+
+    def _take(self, view: View) -> None:
         first = self.live is None
         self.live = view
-        self._slowed = message.slowed
         if first:
             options = self.dashboard.options
             machine = view.session is None or options.config.dashboard.show == "machine"
@@ -265,15 +270,13 @@ class MainScreen(
     _resized = False
 
     def on_resize(self, _event: events.Resize) -> None:
-        if not self._resized:
+        if not self._resized and self.dashboard.options.job is not None:
             self._resized = True
-            self.call_after_refresh(self._shown_again)
+            self.call_after_refresh(self._tell_the_job)
 
-    def _shown_again(self) -> None:
+    def _tell_the_job(self) -> None:
+        """Its window is the log pane."""
         self._resized = False
         size = self.log_pane.size
-        if self.dashboard.options.job is not None and size.width > 1 and size.height:
+        if size.width > 1 and size.height:
             self.dashboard.options.job.resize(size.width - 1, size.height)
-        if self.view is not None:
-            self.show_view(self.view)
-            self.context_changed()

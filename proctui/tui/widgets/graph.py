@@ -80,8 +80,8 @@ class Graph(LineView):
 
     # Drawing
 
-    def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
+    def fit(self) -> None:
+        super().fit()
         if self._last is not None:
             self.update_view(*self._last)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from textual import events
-
 from proctui.awareness.view import Tomb, View
 from proctui.model import Identity
 from proctui.tui import facts
@@ -59,8 +57,8 @@ class Inspector(TextPane):
         """Whether what is shown must be read from the kernel."""
         return self.tab not in ("overview", "evidence")
 
-    def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
+    def fit(self) -> None:
+        super().fit()
         self._update(keep=True)
 
     def head(self) -> tuple[Runs, ...]:

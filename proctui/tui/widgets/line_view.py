@@ -71,6 +71,7 @@ class LineView(Widget, can_focus=True):
         self._strips: dict[object, Strip] = {}
         self._styles_by_name: dict[str, Style] = {}
         self.painted_lines = 0
+        self._fitting = False
         self._title_shown = ("", "")
 
     # What subclasses give
@@ -107,7 +108,7 @@ class LineView(Widget, can_focus=True):
     def paint(self) -> None:
         """Refresh the rows of the screen whose content differs from what stands there."""
         height = self.size.height
-        if not height or not self.is_attached:
+        if self._fitting or not height or not self.is_attached:
             return
         self.clamp()
         rows = self._content(height)
@@ -244,7 +245,14 @@ class LineView(Widget, can_focus=True):
         self._styles_by_name.clear()
         self._strips.clear()
 
-    def on_resize(self, _event: events.Resize) -> None:
+    def watch_virtual_size(self) -> None:
+        """The layout has given a size and paints next; a message of it would come behind that."""
+        self._fitting = True
+        self.fit()
+        self._fitting = False
+
+    def fit(self) -> None:
+        """Make what depends on :attr:`size` anew; all of the pane is painted afterwards."""
         self._screen = []
         self.clamp()
 

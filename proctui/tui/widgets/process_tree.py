@@ -205,12 +205,12 @@ class ProcessTree(LineView):
     def head(self) -> tuple[Runs, ...]:
         return self._head
 
-    def on_resize(self, event: events.Resize) -> None:
-        self._columns = columns_for(max(20, event.size.width - 1))
+    def fit(self) -> None:
+        self._columns = columns_for(max(20, self.size.width - 1))
         self._sparks = any(column.id == "history" for column in self._columns)
         self._make_head()
         self._title()
-        super().on_resize(event)
+        super().fit()
 
     def _make_head(self) -> None:
         self._head = (head_runs(self._columns, self.outline.options),)

@@ -25,7 +25,7 @@ class Prompt(Horizontal):
 
     def fill(self) -> None:
         """Make the field ready to be typed into, once."""
-        if self.children:
+        if self.children or not self.is_attached:
             return
         field = Input(id="prompt-input", compact=True)
         field.cursor_blink = False

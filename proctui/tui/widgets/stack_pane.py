@@ -6,7 +6,6 @@ import textwrap
 import time
 
 from rich.cells import cell_len
-from textual import events
 
 from proctui.tui.stack_lines import Dump, Row
 from proctui.tui.widgets.line_view import Runs
@@ -34,10 +33,10 @@ class StackPane(TextPane):
         self._opened: set[tuple[Runs, Runs]] = set()
         self._places: list[tuple[int, int]] = []
 
-    def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
+    def fit(self) -> None:
+        super().fit()
         if self.dumps:
-            self.call_after_refresh(self._render_dump, keep=True)
+            self._render_dump(keep=True)
 
     def on_mount(self) -> None:
         self.set_title("Stack")
