@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from proctui.patterns import on_demand
 from proctui.redact_flags import GAP, VALUE, hide_flags
 
 __all__ = ["HIDDEN", "redact_argv", "redact_environ", "redact_text"]
@@ -28,29 +29,29 @@ _ENDS = (
     r"|(?:ssh|db|sql|ftp|smtp|imap|mail|ldap|bind|root|user|admin|key|store|require|become|proxy|http)"
     r"(?:pass|pwd)"
 )
-_SECRET_NAME = re.compile(
+_SECRET_NAME = on_demand(
     rf"(?:^|[-_.])(?:[a-z0-9]*(?:{_ENDS})|{_SECRET_WORDS})s?(?:$|[-_.\d])", re.IGNORECASE
 )
-_ABOUT = re.compile(
+_ABOUT = on_demand(
     r"[-_](?:mode|type|method|jar|file|path|dir|url|uri|host|port|timeout|ttl|policy|stdin|provider"
     r"|scheme|domain|realm|backend|plugin|server|endpoint|enabled|required|algorithm)$",
     re.IGNORECASE,
 )
 """``--auth-mode`` and ``PASSWORD_FILE`` tell something about a secret."""
-_SURELY = re.compile(
+_SURELY = on_demand(
     r"password|passwd|passphrase|secret|token|credential|(?:api|access|private)[-_]?key", re.I
 )
 """Names that say it even where a colon may stand for anything (``auth:8080``, ``auth.py:12``)."""
 _INNOCENT_NAMES = frozenset(
     {"PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY", "TOKENIZERS_PARALLELISM", "PROCTUI_SESSION"}
 )
-_KEY_VARIABLE = re.compile(r"(?:^|(?<!PUBLIC)_)KEY$")
-_URL_CREDENTIALS = re.compile(
+_KEY_VARIABLE = on_demand(r"(?:^|(?<!PUBLIC)_)KEY$")
+_URL_CREDENTIALS = on_demand(
     r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^/\s:@]*):(?P<secret>[^/\s@]+)@", re.I
 )
-_URL_TOKEN = re.compile(r"(?P<scheme>\bhttps?://)(?P<secret>[^/\s:@]{16,})@", re.I)
-_URL_KEY = re.compile(r"(?P<name>[?&]key=)[\w-]{20,}")
-_KNOWN_SHAPES = re.compile(
+_URL_TOKEN = on_demand(r"(?P<scheme>\bhttps?://)(?P<secret>[^/\s:@]{16,})@", re.I)
+_URL_KEY = on_demand(r"(?P<name>[?&]key=)[\w-]{20,}")
+_KNOWN_SHAPES = on_demand(
     r"\b(?=[sghxAynpdShtew])(?:sk-[A-Za-z0-9_-]{16,}|[sr]k_(?:live|test)_\w{10,}|whsec_\w{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_\w{20,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}"
     r"|ya29\.[\w-]{20,}|hf_[A-Za-z0-9]{20,}|gl(?:pat|dt|rt|cbt)-[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
@@ -58,23 +59,23 @@ _KNOWN_SHAPES = re.compile(
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|hv[sbr]\.[\w-]{20,}|tskey-[\w-]{16,}|AGE-SECRET-KEY-1[0-9A-Z]{20,}"
     r"|hooks\.slack\.com/services/[\w/]{10,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{6,})"
 )
-_PRIVATE_KEY = re.compile(r"(?<=PRIVATE KEY-----)[^-]+")
+_PRIVATE_KEY = on_demand(r"(?<=PRIVATE KEY-----)[^-]+")
 _SHORTEST_SHAPE = len("xoxb-") + 10
-_HEADER = re.compile(
+_HEADER = on_demand(
     r"(?P<name>(?:\b|(?<=-H))(?:proxy-)?authorization\s*:\s*(?:\w+\s+)?|\bx-api-key\s*:\s*|\bcookie\s*:\s*|\bbearer\s+)(?P<secret>[^\s'\"]+)",
     re.IGNORECASE,
 )
-_ASSIGNED = re.compile(r"(?<![\w.-])[A-Za-z_-][\w.-]*=")
-_ASSIGNMENT_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s&;'\"]+")
-_COLON = re.compile(
+_ASSIGNED = on_demand(r"(?<![\w.-])[A-Za-z_-][\w.-]*=")
+_ASSIGNMENT_VALUE = on_demand(r"\"[^\"]*\"|'[^']*'|[^\s&;'\"]+")
+_COLON = on_demand(
     r"(?P<name>(?<![\w./-])(?P<quote>[\"']?)[A-Za-z_-][\w.-]*(?P=quote))(?P<sep>\s*:\s*)(?!:)"
     r"(?P<secret>\"[^\"]*\"|'[^']*'|[^\s:,;}'\"][^\s,;}'\"]*)"
 )
-_OPTION = re.compile(
+_OPTION = on_demand(
     rf"(?P<name>(?:(?<={GAP})|^)--?[A-Za-z][\w-]{{3,}})(?P<sep>{GAP}+)"
     rf"(?P<secret>(?!--){VALUE})"
 )
-_LONG_OPTION = re.compile(r"--[\w.-]+|-[A-Za-z][\w-]{3,}")
+_LONG_OPTION = on_demand(r"--[\w.-]+|-[A-Za-z][\w-]{3,}")
 _USUAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 
 

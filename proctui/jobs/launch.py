@@ -16,13 +16,13 @@ import select
 import signal
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from proctui import config
 from proctui.awareness.session import Caps, Session
 from proctui.awareness.writer import create_session
 from proctui.errors import BadArgument, NoSuchSession, ProctuiError
-from proctui.jobs import keeper, plumbing, status
+from proctui.jobs import plumbing, status
 from proctui.jobs.arrangement import Arrangement
 from proctui.jobs.logfile import LogFile, open_log
 from proctui.jobs.options import Options
@@ -38,6 +38,8 @@ __all__ = ["Job", "attach", "launch"]
 
 
 _INTERPRETER = re.compile(r"(python|pypy|node|ruby|perl|php|lua|bash|dash|ksh|zsh|sh)[\d.]*")
+_NOT_STARTED = 70
+"""What a keeper ends with that could not be loaded: the front misses its word and says so."""
 _HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP)
 
 
@@ -189,8 +191,9 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
     _need_one_thread()
     closed = plumbing.ensure_stdio()
     if options.front and not options.dashboard:
-        # Loaded before the forks, its memory is shared.
-        import proctui.jobs.front  # noqa: F401
+        # Loaded before the forks, their memory is shared.
+        import proctui.jobs.front
+        import proctui.jobs.keeper  # noqa: F401
     try:
         means, near = _arrange(list(argv), options, closed)
     except ProctuiError:
@@ -205,7 +208,7 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
         child = os.fork()
         if child == 0:
             near.close()
-            keeper.keep(means)
+            _become_keeper(means)
         job = _become_front(means, near)
         job.keeper = child
     except BaseException as error:
@@ -217,6 +220,17 @@ def launch(argv: Sequence[str], options: Options | None = None) -> Job:
     if options.dashboard or not options.front:
         job.unblock()
     return job
+
+
+def _become_keeper(means: Arrangement) -> NoReturn:
+    """In the fork; what is not loaded yet is loaded while the front loads its dashboard."""
+    try:
+        from proctui.jobs.keeper import keep
+
+        gc.freeze()
+    except BaseException:  # noqa: BLE001 - a fork must never return into the front's code
+        os._exit(_NOT_STARTED)
+    keep(means)
 
 
 def _need_one_thread() -> None:

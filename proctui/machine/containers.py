@@ -7,14 +7,15 @@ sign that needs no access to the runtime itself.
 from __future__ import annotations
 
 import functools
-import re
 from typing import NamedTuple
+
+from proctui.patterns import on_demand
 
 __all__ = ["Container", "container_of_mounts", "find_container"]
 
 _ID = r"(?P<id>[0-9a-f]{64})"
 _PATTERNS = tuple(
-    (runtime, re.compile(pattern))
+    (runtime, on_demand(pattern))
     for runtime, pattern in (
         ("crio", rf"/crio-{_ID}"),
         ("containerd", rf"/cri-containerd-{_ID}"),
@@ -31,10 +32,10 @@ _PATTERNS = tuple(
 )
 
 _MOUNTS = (
-    ("docker", re.compile(rf"/docker/containers/{_ID}/")),
-    ("podman", re.compile(rf"/overlay-containers/{_ID}/")),
-    ("kubernetes", re.compile(r"/kubelet/pods/(?P<id>[0-9a-f-]{36})/")),
-    ("lxc", re.compile(r"/lxcfs/.* - fuse\.lxcfs (?P<id>lxcfs)")),
+    ("docker", on_demand(rf"/docker/containers/{_ID}/")),
+    ("podman", on_demand(rf"/overlay-containers/{_ID}/")),
+    ("kubernetes", on_demand(r"/kubelet/pods/(?P<id>[0-9a-f-]{36})/")),
+    ("lxc", on_demand(r"/lxcfs/.* - fuse\.lxcfs (?P<id>lxcfs)")),
 )
 
 
