@@ -103,6 +103,7 @@ class ProctuiApp(App[int]):
                 break
 
     _due: Timer | None = None
+    _settled = False
 
     def on_resize(self, _event: events.Resize) -> None:
         """Draw every cell anew once sizes rest.
@@ -110,6 +111,8 @@ class ProctuiApp(App[int]):
         A terminal that shrank and grew back before we looked has lost cells,
         and Textual, which sees the size it knows, would leave them empty.
         """
+        if not self._settled:
+            return
         if self._due is None:
             self._due = self.set_timer(RESTED, self._draw_anew)
         else:
@@ -135,6 +138,7 @@ class ProctuiApp(App[int]):
 
     def settled(self) -> None:
         """The first frame stands: what lives now lives long, the collector may skip it."""
+        self._settled = True
         gc.collect()
         gc.freeze()
         gc.enable()

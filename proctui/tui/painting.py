@@ -11,11 +11,15 @@ way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.segment import Segment
+from rich.style import Style
+from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Painter"]
 
+PENS = 1024
+"""Styles whose escape sequences are kept: a log may bring any number of them."""
 _MOVE_TO = "\x1b[{};{}H"
 """Cursor position (ECMA-48 CUP): row and column from 1."""
 
@@ -35,6 +41,8 @@ class Painter:
         self._due: dict[LineView, set[int]] = {}
         self._seen: Mapping[Widget, tuple[Region, Region]] | None = None
         self._clear: dict[Widget, bool] = {}
+        self._pens: dict[Style, tuple[str, str]] = {}
+        self._filters: Sequence[LineFilter] = ()
         self.frames = 0
 
     def add(self, pane: LineView, first: int, count: int) -> None:
@@ -88,22 +96,33 @@ class Painter:
     def _rows(self, pane: LineView, rows: set[int]) -> list[str]:
         content = pane.content_region
         filters = pane.get_line_filters()
-        background = pane.background_colors[1] if filters else None
-        console = self._screen.app.console
+        if filters != self._filters:
+            self._filters = filters
+            self._pens.clear()
+        pens = self._pens
         parts: list[str] = []
         for y in sorted(rows):
             if y >= content.height:
                 continue
-            strip = pane.render_line(y)
-            for one in filters:
-                assert background is not None
-                strip = strip.apply_filter(one, background)
             parts.append(_MOVE_TO.format(content.y + y + 1, content.x + 1))
-            parts.append(strip.render(console))
-        # What Textual keeps of these rows is no longer what stands there.
-        top = content.y - pane.region.y
-        pane._styles_cache.set_dirty(*(Region(0, top + y, content.width, 1) for y in rows))
+            for text, style in pane.styled(y):
+                pen = pens.get(style) or self._pen(style, pane)
+                parts += (pen[0], text, pen[1])
+        # What Textual keeps of this pane is no longer what stands there.
+        pane._styles_cache.clear()
         return parts
+
+    def _pen(self, style: Style, pane: LineView) -> tuple[str, str]:
+        """What Textual writes before and behind text of a style, which never depends on the text."""
+        strip = Strip([Segment("x", style)], 1)
+        background = pane.background_colors[1]
+        for one in self._filters:
+            strip = strip.apply_filter(one, background)
+        before, _, behind = strip.render(self._screen.app.console).rpartition("x")
+        if len(self._pens) >= PENS:
+            self._pens.clear()
+        self._pens[style] = (before, behind)
+        return before, behind
 
     def _write(self, parts: list[str]) -> None:
         app = self._screen.app

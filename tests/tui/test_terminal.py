@@ -310,8 +310,12 @@ def test_redraw_mends_what_others_wrote(terminal: Terminal, tmp_path: Path, way:
         tty = terminal.flag("pane_tty")
         # The dashboard has line wrapping off: each row is to be reached by itself.
         rows = b"".join(b"\x1b[%d;1H%b" % (row, b"garbage " * 14) for row in range(1, 41))
-        Path(tty).write_bytes(rows)
-        terminal.sees("garbage garbage")
+
+        def spoilt() -> bool:
+            Path(tty).write_bytes(rows)
+            return "garbage garbage" in terminal.screen()
+
+        wait_for(spoilt, what="garbage on the screen")
         if way == "key":
             terminal.press("C-l")
         else:  # what a terminal that shrank and grew back before anybody looked sends

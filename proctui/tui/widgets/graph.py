@@ -94,7 +94,7 @@ class Graph(LineView):
     def update_view(self, view: View, trends: Trends) -> None:
         """Take a tick."""
         self._last = (view, trends)
-        width, height = self.size.width - 1, self.size.height
+        width, height = self.extent.width - 1, self.extent.height
         if width <= MARGIN or height < 1:
             return
         below = self.below(view, trends, width) if height >= ROOMY else []
@@ -177,7 +177,7 @@ class Graph(LineView):
     def on_click(self, event: events.Click) -> None:
         super().on_click(event)
         offset = event.get_content_offset(self)
-        cells = self.size.width - 1 - MARGIN
+        cells = self.extent.width - 1 - MARGIN
         if offset is not None and 0 <= offset.x - MARGIN < cells and offset.y > 0:
             self.post_message(
                 self.Picked(self._scale.last(self._final - cells + 1 + offset.x - MARGIN))

@@ -101,8 +101,8 @@ class HeaderLine(LineView, can_focus=False):
         return 1
 
     def runs(self, index: int) -> Runs:
-        return header_runs(self.facts, max(1, self.size.width - 1))
+        return header_runs(self.facts, max(1, self.extent.width - 1))
 
     def text(self) -> str:
         """The line as plain text."""
-        return fit("".join(text for text, _ in self.runs(0)), max(1, self.size.width - 1))
+        return fit("".join(text for text, _ in self.runs(0)), max(1, self.extent.width - 1))

@@ -64,7 +64,7 @@ class Inspector(TextPane):
     def head(self) -> tuple[Runs, ...]:
         runs: list[Run] = []
         for name, short in facts.TABS.items():
-            text = short if self.size.width < 64 else name
+            text = short if self.extent.width < 64 else name
             runs += [(text, "accent" if name == self.tab else "dim"), ("  ", "")]
         return (tuple(runs),)
 
@@ -77,7 +77,7 @@ class Inspector(TextPane):
             self.set_lines([(("select a process", "dim"),)], keep=False)
             return
         proc = view.proc(identity.pid)
-        width = max(20, self.size.width - 2)
+        width = max(20, self.extent.width - 2)
         if proc is None or proc.identity.key != identity.key:
             self.set_title(f"Inspector  {identity.pid}")
             self.set_lines(facts.gone(identity, self._tomb(view, identity), width), keep=keep)

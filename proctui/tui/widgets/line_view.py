@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.content import Content
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -45,7 +45,11 @@ KEPT = 8
 
 
 class LineView(Widget, can_focus=True):
-    """Lines below an optional fixed head, with a cursor line if ``show_cursor``."""
+    """Lines below an optional fixed head, with a cursor line if ``show_cursor``.
+
+    ``extent`` is :attr:`size` as the layout gave it last: Textual works that
+    out anew whenever it is asked.
+    """
 
     ALLOW_SELECT = False
 
@@ -67,9 +71,11 @@ class LineView(Widget, can_focus=True):
         self.cursor = 0
         self.left = 0
         self.show_cursor = True
+        self.extent = Size(0, 0)
         self._screen: list[Row] = []
         self._strips: dict[object, Strip] = {}
         self._styles_by_name: dict[str, Style] = {}
+        self._styles_over: dict[tuple[str, int], Style] = {}
         self.painted_lines = 0
         self._fitting = False
         self._title_shown = ("", "")
@@ -103,11 +109,11 @@ class LineView(Widget, can_focus=True):
     @property
     def page(self) -> int:
         """Lines that fit below the head."""
-        return max(1, self.size.height - len(self.head()))
+        return max(1, self.extent.height - len(self.head()))
 
     def paint(self) -> None:
         """Refresh the rows of the screen whose content differs from what stands there."""
-        height = self.size.height
+        height = self.extent.height
         if self._fitting or not height or not self.is_attached:
             return
         self.clamp()
@@ -131,7 +137,7 @@ class LineView(Widget, can_focus=True):
     def _refresh_rows(self, first: int, count: int) -> None:
         painter: Painter | None = getattr(self.screen, "painter", None)
         if painter is None or self.app.is_headless:
-            self.refresh(Region(0, first, self.size.width, count))
+            self.refresh(Region(0, first, self.extent.width, count))
         else:
             painter.add(self, first, count)
 
@@ -165,26 +171,26 @@ class LineView(Widget, can_focus=True):
         return (first, first + size)
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if len(self._screen) != self.size.height:
+        width, height = self.extent
+        if len(self._screen) != height:
             self.clamp()
-            self._screen = self._content(self.size.height)
+            self._screen = self._content(height)
         if y >= len(self._screen):
             return Strip.blank(width, self.rich_style)
         key = (self._screen[y], width, self.left)
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._build(self._screen[y], width)
-            if len(self._strips) >= KEPT * self.size.height:
+            strip = Strip([Segment(text, style) for text, style in self.styled(y)], width)
+            if len(self._strips) >= KEPT * height:
                 self._strips.clear()
             self._strips[key] = strip
         return strip
 
-    def _build(self, row: Row, width: int) -> Strip:
-        runs, state, thumb = row
-        room = width - 1
-        over = self._cursor_style(state)
-        segments: list[Segment] = []
+    def styled(self, y: int) -> list[tuple[str, Style]]:
+        """What stands on a row of the screen, as wide as the pane."""
+        runs, state, thumb = self._screen[y]
+        room = self.extent.width - 1
+        parts: list[tuple[str, Style]] = []
         used = 0
         skip = self.left
         for text, name in runs:
@@ -195,7 +201,7 @@ class LineView(Widget, can_focus=True):
                     continue
                 text = text[skip:]
                 skip = 0
-            size = cell_len(text)
+            size = len(text) if text.isascii() else cell_len(text)
             if used + size > room:
                 text = set_cell_size(text, room - used)
                 size = room - used
@@ -203,20 +209,26 @@ class LineView(Widget, can_focus=True):
                 if used >= room:
                     break
                 continue
-            style = self.named(name)
-            segments.append(Segment(text, style + over if over else style))
+            parts.append((text, self._over(name, state) if state else self.named(name)))
             used += size
-        base = self.named("")
         if used < room:
-            segments.append(Segment(" " * (room - used), base + over if over else base))
-        segments.append(Segment("▐", self.named("thumb")) if thumb else Segment(" ", base))
-        return Strip(segments, width)
+            parts.append((" " * (room - used), self._over("", state)))
+        parts.append(("▐", self.named("thumb")) if thumb else (" ", self.named("")))
+        return parts
 
-    def _cursor_style(self, state: int) -> Style | None:
-        if state == 0:
-            return None
-        style = self.named("cursor" if state == 2 else "cursor-blurred")
-        return Style(bgcolor=style.bgcolor, bold=style.bold, reverse=style.reverse)
+    def _over(self, name: str, state: int) -> Style:
+        """The style of a name on the line of the cursor."""
+        if not state:
+            return self.named(name)
+        style = self._styles_over.get((name, state))
+        if style is None:
+            cursor = self.named("cursor" if state == 2 else "cursor-blurred")
+            style = self.named(name) + Style(
+                bgcolor=cursor.bgcolor, bold=cursor.bold, reverse=cursor.reverse
+            )
+            if len(self._styles_over) < 1024:
+                self._styles_over[name, state] = style
+        return style
 
     def named(self, name: str) -> Style:
         """The style of a name in the current theme; ``=`` begins a Rich style of a log."""
@@ -243,16 +255,19 @@ class LineView(Widget, can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles_by_name.clear()
+        self._styles_over.clear()
         self._strips.clear()
+        self.extent = self.size
 
     def watch_virtual_size(self) -> None:
         """The layout has given a size and paints next; a message of it would come behind that."""
         self._fitting = True
+        self.extent = self.size
         self.fit()
         self._fitting = False
 
     def fit(self) -> None:
-        """Make what depends on :attr:`size` anew; all of the pane is painted afterwards."""
+        """Make what depends on :attr:`extent` anew; all of the pane is painted afterwards."""
         self._screen = []
         self.clamp()
 

@@ -206,7 +206,7 @@ class ProcessTree(LineView):
         return self._head
 
     def fit(self) -> None:
-        self._columns = columns_for(max(20, self.size.width - 1))
+        self._columns = columns_for(max(20, self.extent.width - 1))
         self._sparks = any(column.id == "history" for column in self._columns)
         self._make_head()
         self._title()

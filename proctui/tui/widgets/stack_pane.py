@@ -102,7 +102,7 @@ class StackPane(TextPane):
                     lines += opened
                     self._places += [(number, at)] * len(opened)
                 else:
-                    shown = wrapped(row.runs, self.size.width - 2) if row.prose else [row.runs]
+                    shown = wrapped(row.runs, self.extent.width - 2) if row.prose else [row.runs]
                     lines += shown
                     self._places += [(number, at)] * len(shown)
         count = f"{self.at + 1} of {len(self.dumps)} · < >" if len(self.dumps) > 1 else ""
