@@ -7,12 +7,17 @@ Textual reads keys from stdin and draws on stderr.  ``producer | proctui run
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
+import selectors
 import signal
 import sys
+import threading
 from typing import ClassVar, TextIO
 
+from textual import constants
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -30,6 +35,28 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+class Bell(threading.Event):
+    """An event that ends a wait for descriptors too: :attr:`fileno` is readable while it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fileno, self._ring = os.pipe()
+
+    def set(self) -> None:
+        super().set()
+        os.write(self._ring, b"!")
+
+    def clear(self) -> None:
+        if self.is_set():
+            os.read(self.fileno, 64)
+        super().clear()
+
+    def close(self) -> None:
+        """Let go of the descriptors; nobody waits any more."""
+        os.close(self.fileno)
+        os.close(self._ring)
+
+
 class TerminalDriver(LinuxDriver):
     """Textual's driver on the controlling terminal, whatever stdin and stderr are.
 
@@ -37,6 +64,7 @@ class TerminalDriver(LinuxDriver):
     """
 
     guardian: ClassVar[Guardian | None] = None
+    bell: Bell | None = None
 
     def __init__(
         self,
@@ -73,6 +101,7 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         if self.guardian is not None:
             self.guardian.screen(True)
+        self.bell = self.exit_event = Bell()
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def _sigcont_application(self, *_: object) -> None:
@@ -89,7 +118,40 @@ class TerminalDriver(LinuxDriver):
             self._must_signal_resume = True
         self.resume_application_mode()
 
+    def run_input_thread(self) -> None:
+        """Read keys until the bell rings; without any the thread sleeps.
+
+        Textual's own wakes ten times a second, for the sake of an Escape that
+        nothing follows: here only as long as there may be one.
+        """
+        bell = self.bell
+        assert bell is not None
+        parser = XTermParser(self._debug)
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            selector.register(bell.fileno, selectors.EVENT_READ)
+            looks = 0
+            while not bell.is_set():
+                ready = selector.select(constants.ESCAPE_DELAY if looks else None)
+                looks = max(0, looks - 1)
+                if any(key.fd == self.fileno for key, _ in ready):
+                    looks = 2  # the first may come a moment too early
+                    try:
+                        data = os.read(self.fileno, 4096)
+                    except OSError:
+                        data = b""
+                    if not data:  # the terminal is gone, which a signal tells
+                        selector.unregister(self.fileno)
+                    for event in parser.feed(decode(data)) if data else ():
+                        self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)
+
     def close(self) -> None:
         super().close()
+        if self.bell is not None:
+            self.bell.close()
+            self.bell = None
         if self.guardian is not None:
             self.guardian.screen(False)
