@@ -14,6 +14,10 @@ import re
 __all__ = ["create", "directory_of", "join", "members", "mount", "remove"]
 
 _NAME = re.compile(r"proctui-[0-9a-f]{32}")
+_ALONE = 2
+"""Links to a group without groups below it: its name and its own dot, each child's dot-dot is one more."""
+_places: dict[tuple[str, str], str] = {}
+"""Where the groups of sessions were found last: to look for the mount takes longer than to read them."""
 
 
 def mount(root: str = "/proc") -> str | None:
@@ -101,7 +105,9 @@ def join(name: str, session_id: str, pid: int = 0) -> bool:
 
 def members(name: str | None, session_id: str) -> frozenset[int]:
     """The pids in the session's group and below, zombies left out by the kernel."""
-    path = directory_of(name, session_id)
+    if name is None:
+        return frozenset()
+    path = _places.pop((name, session_id), None) or directory_of(name, session_id)
     if path is None:
         return frozenset()
     found: set[int] = set()
@@ -109,12 +115,26 @@ def members(name: str | None, session_id: str) -> frozenset[int]:
     while stack:
         at = stack.pop()
         with contextlib.suppress(OSError, ValueError):
-            with open(f"{at}/cgroup.procs", "rb") as file:
-                found.update(map(int, file.read().split()))
-            with os.scandir(at) as entries:
-                stack += [one.path for one in entries if one.is_dir(follow_symlinks=False)]
+            found.update(map(int, _read(f"{at}/cgroup.procs").split()))
+            if at == path:
+                _places[name, session_id] = path
+            if os.stat(at).st_nlink != _ALONE:
+                with os.scandir(at) as entries:
+                    stack += [one.path for one in entries if one.is_dir(follow_symlinks=False)]
     found.discard(0)
     return frozenset(found)
+
+
+def _read(path: str) -> bytes:
+    """A whole file, in as few calls as there can be: this is done at every look."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        chunks = []
+        while chunk := os.read(descriptor, 1 << 16):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    finally:
+        os.close(descriptor)
 
 
 def remove(name: str) -> bool:

@@ -33,6 +33,7 @@ class Controllers:
 
     def __init__(self) -> None:
         self._signature: object = None
+        self._roots = registry.session_roots()
         self.sessions: tuple[Session, ...] = ()
         self.problems: tuple[registry.Problem, ...] = ()
         self._age = 0
@@ -44,6 +45,7 @@ class Controllers:
         if not force and signature == self._signature and self._age < 60:
             return False
         self._age = 0
+        self._roots = registry.session_roots()
         found = registry.scan(ended=False)
         self.sessions = found.sessions
         self.problems = (*found.problems, *found.recovered)
@@ -51,12 +53,12 @@ class Controllers:
         return True
 
     def _sign(self) -> object:
-        marks: list[object] = []
-        for root in registry.session_roots():
-            marks.append(_mark(root))
-        for session in self.sessions:
-            if session.state != "ended" and session.directory is not None:
-                marks.append(_mark(session.directory / "session.json"))
+        marks = [_mark(root) for root in self._roots]
+        marks += [
+            _mark(f"{one.place}/session.json")
+            for one in self.sessions
+            if one.state != "ended" and one.place is not None
+        ]
         return marks
 
     def all(self) -> list[tuple[Session, Controller]]:
@@ -80,7 +82,7 @@ def controllers_of(session: Session) -> list[Controller]:
     return named
 
 
-def _mark(path: os.PathLike[str]) -> object:
+def _mark(path: str | os.PathLike[str]) -> object:
     try:
         info = os.lstat(path)
     except OSError:

@@ -130,19 +130,26 @@ def locate(pid: int, session_id: str, part: str) -> tuple[str, int] | None:
     """Descriptor and inode of what ``pid`` publishes now: it changes with each publication."""
     wanted = f"/memfd:{_name(session_id, part)} (deleted)"
     known = _places.get((pid, wanted))
-    try:
-        for name in (
-            [known, *os.listdir(f"/proc/{pid}/fd")] if known else os.listdir(f"/proc/{pid}/fd")
-        ):
-            path = f"/proc/{pid}/fd/{name}"
-            with contextlib.suppress(OSError):
-                if os.readlink(path) == wanted:
-                    _places[pid, wanted] = name
-                    return name, os.stat(path).st_ino
-    except OSError:
-        pass
+    inode = None if known is None else _inode(pid, known, wanted)
+    if known is not None and inode is not None:
+        return known, inode
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            inode = _inode(pid, name, wanted)
+            if inode is not None:
+                _places[pid, wanted] = name
+                return name, inode
     _places.pop((pid, wanted), None)
     return None
+
+
+def _inode(pid: int, descriptor: str, wanted: str) -> int | None:
+    """The inode behind a descriptor of a process, if it is the memory that is wanted."""
+    path = f"/proc/{pid}/fd/{descriptor}"
+    try:
+        return os.stat(path).st_ino if os.readlink(path) == wanted else None
+    except OSError:
+        return None
 
 
 def publishers(pids: Iterable[int]) -> dict[str, list[int]]:
