@@ -71,7 +71,14 @@ class Ring:
         return self.at(self.count - 1)
 
     def window(self, first: int, last: int) -> list[float | None]:
-        return [self.at(index) for index in range(first, last + 1)]
+        low, high = max(first, self.first), min(last, self.count - 1) + 1
+        if low >= high:
+            return [None] * (last + 1 - first)
+        start, stop = low % self.capacity, (high - 1) % self.capacity + 1
+        data = self._data
+        kept = data[start:stop] if start < stop else data[start:] + data[:stop]
+        known = [None if isnan(value) else value for value in kept]
+        return [*[None] * (low - first), *known, *[None] * (last + 1 - high)]
 
 
 class Series:
@@ -131,13 +138,17 @@ class Series:
             yield max(first, indices[at]), values[at]
 
     def window(self, first: int, last: int) -> list[float | None]:
+        indices, values = self._indices, self._values
+        start, stop = bisect_right(indices, first) - 1, bisect_right(indices, last)
         result: list[float | None] = []
-        place = bisect_right(self._indices, first) - 1
-        for index in range(first, last + 1):
-            while place + 1 < len(self._indices) and self._indices[place + 1] <= index:
-                place += 1
-            value = self._values[place] if place >= 0 else nan
-            result.append(None if isnan(value) else value)
+        if start < 0:
+            start = 0
+            result = [None] * ((indices[0] if stop else last + 1) - first)
+        for place in range(start, stop):
+            value = values[place]
+            end = indices[place + 1] if place + 1 < stop else last + 1
+            # A figure that is not a number equals nothing, itself included.
+            result += [value if value == value else None] * (end - max(first, indices[place]))
         return result
 
 

@@ -13,25 +13,26 @@ __all__ = ["ceiling", "column_levels", "share_rows", "spark"]
 
 _LEFT = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
-
-
-def _level(value: float | None, top: float, steps: int) -> int:
-    """How many of ``steps`` dots ``value`` fills; anything above zero shows one."""
-    if value is None or value <= 0 or top <= 0:
-        return 0
-    return min(steps, max(1, round(value / top * steps)))
+_CELLS = tuple(
+    tuple(chr(0x2800 + (left | right)) if left | right else " " for right in _RIGHT)
+    for left in _LEFT
+)
+"""A character for the levels of two samples."""
 
 
 def spark(values: Sequence[float | None], width: int, top: float) -> str:
-    """The latest ``2 * width`` samples as one line, newest at the right."""
-    wanted = list(values[-2 * width :]) if width else []
-    blank: list[float | None] = [None] * (2 * width - len(wanted))
-    wanted = blank + wanted
-    cells = []
-    for left, right in zip(wanted[::2], wanted[1::2], strict=True):
-        code = _LEFT[_level(left, top, 4)] | _RIGHT[_level(right, top, 4)]
-        cells.append(chr(0x2800 + code) if code else " ")
-    return "".join(cells)
+    """The latest ``2 * width`` samples as one line, newest at the right; anything above 0 shows."""
+    wanted = values[-2 * width :] if width else ()
+    levels = [0] * (2 * width - len(wanted))
+    levels += [
+        0
+        if not value or value <= 0 or top <= 0
+        else 4
+        if value >= top
+        else round(value / top * 4) or 1
+        for value in wanted
+    ]
+    return "".join([_CELLS[left][right] for left, right in zip(levels[::2], levels[1::2])])
 
 
 @lru_cache(maxsize=4096)

@@ -226,20 +226,28 @@ def row(
     runs: list[Run] = []
     for column in columns:
         if column.id == "role":
-            runs.append((GLYPHS[look][0], STYLES[look]))
-        elif column.id == "name" and line.path:
-            runs += _path(view, line, column.width)
+            glyph = GLYPHS[look][0]
+            if line.key in marks.tagged:
+                runs += [(glyph, STYLES[look]), ("▌", "tag")]
+            else:
+                runs.append((f"{glyph} ", STYLES[look]))
         elif column.id == "name":
-            runs += _name(line, proc, look, style, column.width, marks, fresh)
+            if line.path:
+                runs += _path(view, line, column.width)
+            else:
+                runs += _name(line, proc, look, style, column.width, marks, fresh)
         else:
-            runs.append(_cell(view, proc, column, history, total, marks, line.context))
-        tagged = column.id == "role" and line.key in marks.tagged
-        runs.append(("▌", "tag") if tagged else (" ", ""))
+            # The gap behind a cell is its own: a run less for each of them to be styled.
+            text, name = _cell(view, proc, column, history, total, marks, line.context)
+            runs.append((f"{text} ", name))
     return tuple(runs)
 
 
 def _path(view: View, line: Line, width: int) -> list[Run]:
-    """proctui's own processes in one line; whom its role's glyph does not stand for has one here."""
+    """proctui's own processes in one line; whom its role's glyph does not stand for has one here.
+
+    With the gap behind it, as in :func:`_name`.
+    """
     shut = line.guide[:-1] + "▸" if line.guide else "▸ "
     runs: list[Run] = [(shut, "guide")]
     room = width - len(shut)
@@ -251,7 +259,7 @@ def _path(view: View, line: Line, width: int) -> list[Run]:
         if room > 0:
             runs.append((fit(text, min(room, cell_len(text))), STYLES[look]))
         room -= cell_len(text)
-    runs.append((" " * max(0, room), ""))
+    runs.append((" " * (max(0, room) + 1), ""))
     return runs
 
 
@@ -275,8 +283,8 @@ def _name(
     runs.append((shown, "fresh" if fresh else style))
     if note:
         runs.append((note, "bad" if hung else "stray"))
-    pad = width - len(guide) - cell_len(shown) - len(note)
-    runs.append((" " * max(0, pad), ""))
+    pad = width - len(guide) - (len(shown) if shown.isascii() else cell_len(shown)) - len(note)
+    runs.append((" " * (max(0, pad) + 1), ""))
     return runs
 
 

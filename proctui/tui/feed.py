@@ -128,8 +128,7 @@ class Feed:
                     deliver(Tick(view, slowed=self.pace.factor))
                 self._given = None
             pause = self.pace.after(time.monotonic() - began)
-            try:
-                await asyncio.wait_for(self._now.wait(), pause)
-            except TimeoutError:
-                continue
+            alarm = asyncio.get_running_loop().call_later(pause, self._now.set)
+            await self._now.wait()
+            alarm.cancel()
             self._now.clear()

@@ -26,6 +26,9 @@ def test_a_ring_keeps_the_newest(values, capacity):
     assert ring.last == (values[-1] if values else None)
     assert ring.at(ring.count) is None
     assert ring.at(ring.first - 1) is None
+    for first in range(ring.first - 3, ring.count + 3):
+        for last in range(first - 1, ring.count + 3):
+            assert ring.window(first, last) == [ring.at(at) for at in range(first, last + 1)]
 
 
 @given(figures)
@@ -37,6 +40,16 @@ def test_a_series_answers_as_the_full_list_would(values):
     assert [series.at(index) for index in range(len(values))] == values
     changes = sum(one != two for one, two in zip([object(), *values], values, strict=False))
     assert len(series) == changes
+
+
+@given(st.dictionaries(st.integers(3, 30), st.one_of(st.none(), st.integers(0, 3).map(float))))
+def test_a_window_of_a_series_is_what_held_at_each_index(values):
+    series = Series()
+    for index in sorted(values):
+        series.add(index, values[index])
+    for first in range(33):
+        for last in range(first - 1, 33):
+            assert series.window(first, last) == [series.at(at) for at in range(first, last + 1)]
 
 
 def test_a_trimmed_series_forgets_the_oldest_only():
