@@ -194,12 +194,29 @@ def status_text(status: int | None) -> str:
 _STATES = {"R": "good", "D": "bad", "Z": "warn", "T": "warn", "t": "warn", "X": "dim"}
 
 
+# Figures come again, in rows and over time: a cell that was made once costs a look into a table.
+@lru_cache(2048)
 def _cpu(value: float | None, width: int) -> Run:
     if value is None:
         return ("–".rjust(width), "dim")
     text = f"{value:.1f}" if value < 9999 else f"{value:.0f}"
     style = "dim" if value < 0.05 else "hot" if value >= 80 else "figure"
     return (text.rjust(width), style)
+
+
+@lru_cache(2048)
+def _size(count: int | None, width: int) -> Run:
+    return (human_bytes(count).rjust(width), "figure" if count else "dim")
+
+
+@lru_cache(2048)
+def _used(seconds: float, width: int) -> Run:
+    return (human_seconds(seconds).rjust(width), "dim" if seconds < 0.05 else "quiet")
+
+
+@lru_cache(2048)
+def _age(seconds: int | None, width: int) -> Run:
+    return (age_text(seconds).rjust(width), "quiet")
 
 
 def row(
@@ -320,7 +337,7 @@ def _cell(
             if total is not None:
                 return (("Σ" + human_bytes(total[1])).rjust(width), "figure")
             size = proc.rss
-            return (human_bytes(size).rjust(width), "figure" if size else "dim")
+            return _size(size, width)
         case "threads":
             count = proc.threads
             text = "?" if count is None else str(count)
@@ -328,11 +345,10 @@ def _cell(
         case "time":
             if proc.user_time is None or proc.system_time is None:
                 return ("?".rjust(width), "dim")
-            used = proc.user_time + proc.system_time
-            return (human_seconds(used).rjust(width), "dim" if used < 0.05 else "quiet")
+            return _used(proc.user_time + proc.system_time, width)
         case "age":
-            age = None if proc.started is None else view.snapshot.wall - proc.started
-            return (age_text(age).rjust(width), "quiet")
+            age = None if proc.started is None else int(view.snapshot.wall - proc.started)
+            return _age(age, width)
         case "state":
             return (proc.state[:1].ljust(width), _STATES.get(proc.state, "dim"))
         case _:

@@ -16,22 +16,34 @@ from proctui.tui.widgets.log_pane import LogPane
 
 __all__ = ["LogActions"]
 
-QUICK, SLOW = 0.1, 0.8
-"""Seconds between two looks at the output while it grows, and while it rests."""
+QUICK, SLOW = 0.1, 1.2
+"""Seconds between two looks at the output while it grows, and while it rests: then a look at the
+processes, where one comes earlier, looks at the output too, as what is awake costs less."""
 
 
 class LogActions(PaneScreen):
     """Feeds the log pane."""
 
+    def __init__(self, *, name: str | None = None, id: str | None = None) -> None:
+        super().__init__(name=name, id=id)
+        self._output_due = asyncio.Event()
+
     async def follow_output(self) -> None:
         """The output worker: looks often while something is written, seldom while not."""
         if self.log_pane.model is None:
             self.show_job_output()
-        pause = QUICK
+        pause, loop = QUICK, asyncio.get_running_loop()
         while True:
             grew = self.log_pane.poll()
-            pause = QUICK if grew else min(SLOW, pause * 1.5)
-            await asyncio.sleep(pause)
+            pause = QUICK if grew else min(SLOW, pause * 2)
+            alarm = loop.call_later(pause, self._output_due.set)
+            await self._output_due.wait()
+            alarm.cancel()
+            self._output_due.clear()
+
+    def look_at_output(self) -> None:
+        """Let the output worker look now."""
+        self._output_due.set()
 
     def show_job_output(self) -> None:
         """Follow what the job writes, where proctui captures it."""

@@ -87,6 +87,7 @@ class MainScreen(
         message.stop()
         self._slowed = message.slowed
         self._take(message.view)
+        self.look_at_output()
 
     def _take(self, view: View) -> None:
         first = self.live is None
