@@ -254,17 +254,14 @@ def row(
             else:
                 runs += _name(line, proc, look, style, column.width, marks, fresh)
         else:
-            # The gap behind a cell is its own: a run less for each of them to be styled.
+            # The gap before a cell is its own: a run less for each of them to be styled.
             text, name = _cell(view, proc, column, history, total, marks, line.context)
-            runs.append((f"{text} ", name))
+            runs.append((f" {text}", name))
     return tuple(runs)
 
 
 def _path(view: View, line: Line, width: int) -> list[Run]:
-    """proctui's own processes in one line; whom its role's glyph does not stand for has one here.
-
-    With the gap behind it, as in :func:`_name`.
-    """
+    """proctui's own processes in one line; whom its role's glyph does not stand for has one here."""
     shut = line.guide[:-1] + "▸" if line.guide else "▸ "
     runs: list[Run] = [(shut, "guide")]
     room = width - len(shut)
@@ -276,7 +273,7 @@ def _path(view: View, line: Line, width: int) -> list[Run]:
         if room > 0:
             runs.append((fit(text, min(room, cell_len(text))), STYLES[look]))
         room -= cell_len(text)
-    runs.append((" " * (max(0, room) + 1), ""))
+    runs.append((" " * max(0, room), ""))
     return runs
 
 
@@ -301,7 +298,7 @@ def _name(
     if note:
         runs.append((note, "bad" if hung else "stray"))
     pad = width - len(guide) - (len(shown) if shown.isascii() else cell_len(shown)) - len(note)
-    runs.append((" " * (max(0, pad) + 1), ""))
+    runs.append((" " * max(0, pad), ""))
     return runs
 
 

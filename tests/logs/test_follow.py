@@ -93,6 +93,14 @@ MODES: list[Callable[[Log], None]] = [
 ]
 
 
+def polled(follower: Follower) -> list[Batch]:
+    """What a poll brings: nothing, where nothing was said to have changed."""
+    rests = follower.unchanged()
+    batches = follower.poll()
+    assert not (rests and batches), batches
+    return batches
+
+
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.__name__)
 @pytest.mark.parametrize("seed", range(4))
 def test_no_line_is_lost_and_none_comes_twice(
@@ -107,13 +115,13 @@ def test_no_line_is_lost_and_none_comes_twice(
             for _ in range(chance.randrange(4)):
                 log.write(chance.randrange(6))
                 if chance.random() < 0.7:
-                    got += follower.poll()
+                    got += polled(follower)
             mode(log)
             if chance.random() < 0.8:
-                got += follower.poll()
+                got += polled(follower)
             log.write(chance.randrange(1, 4))
-            got += follower.poll()
-        got += follower.poll()
+            got += polled(follower)
+        got += polled(follower)
     if mode is delete_and_create:
         # What was written and deleted between two looks is in no file any more.
         assert set(lines(got)) <= set(log.written)
@@ -167,6 +175,28 @@ def test_a_writer_without_append_leaves_a_hole(tmp_path: Path) -> None:
     assert lines(batches) == ["after"]
     (batch,) = [one for one in batches if one.kind == "lines"]
     assert path.read_bytes()[batch.offset :] == b"after\n"
+
+
+def test_a_log_rests_until_something_happens_to_it(tmp_path: Path) -> None:
+    log = Log(tmp_path / "app.log")
+    log.write(3)
+    with Follower(log.path) as follower:
+        follower.poll()
+        for change in (
+            lambda: log.write(1),
+            lambda: os.write(log.fd, b"half a "),
+            lambda: os.write(log.fd, b"line\n"),
+            lambda: os.truncate(log.path, 0),
+            lambda: log.write(2),
+        ):
+            change()
+            assert not follower.unchanged()
+            follower.poll()
+            follower.poll()  # a file that begins anew is looked at once more
+            assert follower.unchanged() and follower.unchanged()
+        log.path.unlink()
+        assert not follower.unchanged()
+    os.close(log.fd)
 
 
 def test_lines_come_whole_and_where_they_stand(tmp_path: Path) -> None:
