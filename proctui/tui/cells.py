@@ -228,7 +228,7 @@ def row(
     total: tuple[float, int] | None = None,
     fresh: bool = False,
 ) -> tuple[Run, ...]:
-    """The runs of one line, ``sum(widths) + gaps`` cells together.
+    """The runs of one line, as many cells as the columns and the gaps between them.
 
     ``total`` is (CPU %, bytes) of what a shut fold hides together with
     itself; it is shown in its place with ``Σ``.
@@ -237,7 +237,7 @@ def row(
         return _tomb_row(line, line.tomb, columns)
     proc = view.snapshot.procs.get(line.pid)
     if proc is None or proc.identity.key != line.key:
-        return ((fit("", sum(c.width + 1 for c in columns)), "dim"),)
+        return ((fit("", sum(c.width + 1 for c in columns) - 1), "dim"),)
     look = look_of(view, line.pid)
     style = "dim" if line.context else STYLES[look]
     runs: list[Run] = []
@@ -361,6 +361,8 @@ def _tomb_row(line: Line, tomb: Tomb, columns: Sequence[Column]) -> tuple[Run, .
     how = ending(tomb)
     for column in columns:
         width = column.width
+        if runs:
+            runs.append((" ", ""))
         match column.id:
             case "role":
                 runs.append((GLYPHS["dead"][0], "dim"))
@@ -384,5 +386,4 @@ def _tomb_row(line: Line, tomb: Tomb, columns: Sequence[Column]) -> tuple[Run, .
                 runs.append((fit(f"lived {lived}, CPU {used}, peak {peak}", width), "dim"))
             case _:
                 runs.append((" " * width, ""))
-        runs.append((" ", ""))
     return tuple(runs)
