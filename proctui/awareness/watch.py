@@ -228,7 +228,7 @@ class Watch:
             self._record(snapshot, verdicts)
         self._view = View(
             snapshot=snapshot,
-            session=session if session is None or session.directory or self.writer else None,
+            session=session if session is None or session.place or self.writer else None,
             verdicts=verdicts,
             children=classifier.tree.children,
             parents=classifier.tree.moved,

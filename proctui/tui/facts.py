@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rich.cells import cell_len
@@ -62,11 +63,16 @@ def lines(
 
 def pair(label: str, text: str, width: int, style: str = "quiet") -> list[Runs]:
     """A label and its text, wrapped under itself."""
-    room = max(10, width - _LABEL)
-    parts = textwrap.wrap(text, room, break_on_hyphens=False) if cell_len(text) > room else [text]
-    first, *rest = parts or [""]
+    first, *rest = _wrapped(text, max(10, width - _LABEL))
     out: list[Runs] = [((fit(label, _LABEL), "dim"), (first, style))]
     return out + [((" " * _LABEL, ""), (part, style)) for part in rest]
+
+
+@lru_cache(64)
+def _wrapped(text: str, room: int) -> tuple[str, ...]:
+    """The same evidence and command line come at every look."""
+    parts = textwrap.wrap(text, room, break_on_hyphens=False) if cell_len(text) > room else [text]
+    return tuple(parts or [""])
 
 
 def columns(pairs: Sequence[tuple[str, str, str]], width: int) -> list[Runs]:

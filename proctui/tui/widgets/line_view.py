@@ -77,6 +77,7 @@ class LineView(Widget, can_focus=True):
         self._styles_by_name: dict[str, Style] = {}
         self._styles_over: dict[tuple[str, int], Style] = {}
         self.painted_lines = 0
+        self._painter: Painter | None = None
         self._fitting = False
         self._title_shown = ("", "")
 
@@ -135,11 +136,12 @@ class LineView(Widget, can_focus=True):
                 start = None
 
     def _refresh_rows(self, first: int, count: int) -> None:
-        painter: Painter | None = getattr(self.screen, "painter", None)
-        if painter is None or self.app.is_headless:
+        if self._painter is None:
+            self._painter = getattr(self.screen, "painter", None)
+        if self._painter is None or self.app.is_headless:
             self.refresh(Region(0, first, self.extent.width, count))
         else:
-            painter.add(self, first, count)
+            self._painter.add(self, first, count)
 
     def _content(self, height: int) -> list[Row]:
         head = self.head()
