@@ -299,10 +299,13 @@ def test_a_full_disk_costs_the_files_but_not_what_is_known(
     writer.discard()
 
 
-def test_memory_is_sealed_and_named_by_its_owner_alone() -> None:
+def test_memory_is_sealed_and_named_by_its_owner_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     writer = create_session("job", kind="library", leader=kernel.own())
     place = memory.locate(os.getpid(), writer.session.id, "session")
     assert place is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.os, "listdir", lambda _: pytest.fail("where it stands is known"))
+        assert memory.locate(os.getpid(), writer.session.id, "session") == place
     with pytest.raises(PermissionError), open(f"/proc/self/fd/{place[0]}", "r+b") as file:
         file.write(b"{}")
         file.flush()

@@ -270,7 +270,7 @@ def test_a_peer_is_known_by_its_identity() -> None:
 # Control groups
 
 
-def test_a_control_group_of_the_sessions_own() -> None:
+def test_a_control_group_of_the_sessions_own(monkeypatch: pytest.MonkeyPatch) -> None:
     session_id = "d" * 31 + f"{os.getpid() % 10}"
     name = cgroup.create(session_id)
     if name is None:
@@ -283,6 +283,12 @@ def test_a_control_group_of_the_sessions_own() -> None:
             assert cgroup.join(name, session_id, child.pid)
             assert child.pid in cgroup.members(name, session_id)
             assert not cgroup.remove(name)
+            below = Path(f"{cgroup.directory_of(name, session_id)}/below")
+            below.mkdir()
+            (below / "cgroup.procs").write_text(str(child.pid))
+            monkeypatch.setattr(cgroup, "mount", lambda: pytest.fail("its place is known"))
+            assert child.pid in cgroup.members(name, session_id), "a group below counts too"
+            monkeypatch.undo()
         wait_for(lambda: not cgroup.members(name, session_id))
     finally:
         assert wait_for(lambda: cgroup.remove(name))

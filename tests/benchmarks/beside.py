@@ -1,8 +1,8 @@
 """The dashboard beside top, htop and btop: ``python -m tests.benchmarks.beside [N …]``.
 
 All of them look at the same crowd in the same minute, once a second, each in
-a window of 200×50 of one private tmux.  proctui watches a job of ten; its
-runner and keeper are counted with it.  CPU is what /proc/PID/stat says after
+a window of 200×50 of one private tmux.  proctui watches a job of ten (``--job`` says
+of how many); its runner and keeper are counted with it.  CPU is what /proc/PID/stat says after
 a warm-up, the median of several rounds; ratios are taken within each round.
 """
 
@@ -29,20 +29,25 @@ GOALS = {
 }
 
 JOB = """
-import os, sys, time
-for number in range(9):
+import mmap, os, sys, time
+count = int(sys.argv[1])
+for number in range(count - 1):
     if os.fork() == 0:
         break
-beat = 0
+beat, work, held = 0, 0.012 / count, None
 while True:
     beat += 1
-    until = time.process_time() + 0.0012
+    until = time.process_time() + work
     while time.process_time() < until:
         pass
-    if beat % 10 == 0:
+    held = mmap.mmap(-1, (beat % 16 + 1) << 14)
+    for at in range(0, len(held), 4096):
+        held[at] = 1
+    if beat % count == 0:
         print("beat", beat, flush=True)
     time.sleep(0.5)
 """
+"""Processes that all work and change their memory twice a second, and write a little."""
 
 
 def commands(mode: str, job: list[str], watched: int) -> list[str]:
@@ -68,7 +73,7 @@ def one_crowd(
     count: int, options: argparse.Namespace, peers: dict[str, list[str]]
 ) -> dict[str, Any]:
     """All figures beside ``count`` idle processes."""
-    job = [sys.executable, "-I", "-S", "-c", JOB]
+    job = [sys.executable, "-I", "-S", "-c", JOB, str(options.job)]
     with crowd.idle(count) as parent, terminal.server() as windows:
         watched = windows.open(job) if options.mode == "watch" else parent
         mains = {"proctui": windows.open(commands(options.mode, job, watched))}
@@ -84,6 +89,8 @@ def one_crowd(
         trees = {name: [pid] for name, pid in mains.items()}
         trees["proctui"] = machine.own_tree(mains["proctui"])
         processes = crowd.processes()
+        if processes < count + options.job:
+            raise SystemExit(f"only {processes} processes: limits?")
         rounds = [round_of(trees, options.seconds) for _ in range(options.rounds)]
         result = {
             "asked": count,
@@ -132,6 +139,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.beside", description=__doc__)
     parser.add_argument("counts", nargs="*", type=int, default=[300, 2000, 10000])
     parser.add_argument("--mode", choices=("run", "watch", "machine"), default="run")
+    parser.add_argument("--job", type=int, default=10, help="processes of the job (10)")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15.0, help="of one round (15)")

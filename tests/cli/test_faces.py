@@ -332,6 +332,18 @@ def test_the_import_is_lazy_and_sorted() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_plain_dashboard_asks_no_parser() -> None:
+    code = (
+        "import sys\nfrom proctui.cli.main import main\nsys.argv = ['proctui']\n"
+        "assert main() != 0, 'there is no terminal'\nassert 'argparse' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "needs a terminal" in done.stderr
+
+
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     import proctui as library
 

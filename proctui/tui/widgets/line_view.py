@@ -268,6 +268,12 @@ class LineView(Widget, can_focus=True):
         self.fit()
         self._fitting = False
 
+    def on_resize(self) -> None:
+        # A change that the layout kept to itself: within something that scrolls it may.
+        if self.extent != self.size:
+            self.watch_virtual_size()
+            self.refresh()
+
     def fit(self) -> None:
         """Make what depends on :attr:`extent` anew; all of the pane is painted afterwards."""
         self._screen = []
