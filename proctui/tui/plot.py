@@ -142,15 +142,21 @@ def _level(value: float | None, top: float, height: int) -> int:
 
 
 def _runs(cells: list[tuple[str, int]], height: int) -> list[list[tuple[str, bool]]]:
+    glyphs = [glyph for glyph, _ in cells]
+    steps = [0, *(at for at in range(1, len(cells)) if cells[at][1] != cells[at - 1][1])]
+    spans = [(start, cells[start][1]) for start in steps] if cells else []
     rows: list[list[tuple[str, bool]]] = []
     for row in range(height):
+        text = "".join([glyph[row] for glyph in glyphs])
         below = height - row
         runs: list[tuple[str, bool]] = []
-        start = 0
-        for at in range(1, len(cells) + 1):
-            mine = cells[start][1] >= below
-            if at == len(cells) or (cells[at][1] >= below) != mine:
-                runs.append(("".join([glyphs[row] for glyphs, _ in cells[start:at]]), mine))
-                start = at
+        begin, mine = 0, False
+        for start, share in spans:
+            if (share >= below) != mine:
+                if start > begin:
+                    runs.append((text[begin:start], mine))
+                begin, mine = start, share >= below
+        if begin < len(text):
+            runs.append((text[begin:], mine))
         rows.append(runs)
     return rows
