@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from textual.message import Message
@@ -76,13 +77,19 @@ class Pace:
 
 
 class Feed:
-    """Runs as the one async sampling worker of the dashboard."""
+    """Runs as the one async sampling worker of the dashboard.
+
+    The thread that looks also waits until the next look is due: the loop
+    wakes once for each, when there is something to show.
+    """
 
     def __init__(self, watch: Watching, interval: float) -> None:
         self.watch = watch
         self.pace = Pace(interval)
         self.trouble: str | None = None
-        self._now = asyncio.Event()
+        self._now = threading.Event()
+        self._over = False
+        self._busy = 0.0
         self._helper = Helper("sampling")
         self._begun: asyncio.Future[View] | None = None
         self._given: View | None = None
@@ -90,6 +97,18 @@ class Feed:
     def hurry(self) -> None:
         """Look at once instead of at the next tick."""
         self._now.set()
+
+    def _look(self, pause: float) -> View:
+        """Wait for up to ``pause`` seconds, then look; notes how long that took."""
+        if self._now.wait(pause):
+            self._now.clear()
+        if self._over:
+            raise ProctuiError("nobody looks any more")
+        began = time.monotonic()
+        try:
+            return self.watch.tick()
+        finally:
+            self._busy = time.monotonic() - began
 
     def first(self) -> View | None:
         """Begin with the first look; its view, where that takes no longer than :data:`PATIENCE`.
@@ -103,7 +122,7 @@ class Feed:
 
         def look() -> View:
             try:
-                views.append(self.watch.tick())
+                views.append(self._look(0.0))
                 return views[0]
             finally:
                 looked.set()
@@ -115,20 +134,21 @@ class Feed:
 
     async def run(self, deliver: Callable[[Tick], object]) -> None:
         """Look and deliver until cancelled; what :meth:`first` gave is not delivered again."""
-        while True:
-            began = time.monotonic()
-            looking, self._begun = self._begun or self._helper.do(self.watch.tick), None
-            try:
-                view = await looking
-            except (ProctuiError, OSError) as error:
-                self.trouble = f"can't look: {error}"
-            else:
-                self.trouble = None
-                if view is not self._given:
-                    deliver(Tick(view, slowed=self.pace.factor))
-                self._given = None
-            pause = self.pace.after(time.monotonic() - began)
-            alarm = asyncio.get_running_loop().call_later(pause, self._now.set)
-            await self._now.wait()
-            alarm.cancel()
-            self._now.clear()
+        pause = 0.0
+        try:
+            while True:
+                looking = self._begun or self._helper.do(partial(self._look, pause))
+                self._begun = None
+                try:
+                    view = await looking
+                except (ProctuiError, OSError) as error:
+                    self.trouble = f"can't look: {error}"
+                else:
+                    self.trouble = None
+                    if view is not self._given:
+                        deliver(Tick(view, slowed=self.pace.factor))
+                    self._given = None
+                pause = self.pace.after(self._busy)
+        finally:
+            self._over = True
+            self._now.set()

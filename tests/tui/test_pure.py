@@ -17,6 +17,7 @@ from proctui.tui.key_labels import key_label
 from proctui.tui.plot import Plot, Scale, mean_of
 from proctui.tui.widgets import graph
 from proctui.tui.widgets.header import HeaderFacts, header_runs
+from proctui.tui.widgets.line_view import _from as cut
 
 
 def test_a_spark_fills_two_samples_a_cell_newest_at_the_right() -> None:
@@ -282,3 +283,10 @@ def test_a_legend_that_does_not_fit_is_shortened_by_whole_figures() -> None:
     runs = [("● ", "share"), ("machine ", "dim"), ("  811M", "figure"), (" of 23.5G", "dim")]
     assert graph._whole(runs, 25) == tuple(runs)
     assert graph._whole(runs, 24) == tuple(runs[:3])
+
+
+def test_scrolled_sideways_every_cell_keeps_its_place() -> None:
+    runs = (("ab", "x"), ("名前", "y"), ("", "z"), ("cd", ""))
+    wanted = ["ab名前cd", "b名前cd", "名前cd", " 前cd", "前cd", " cd", "cd", "d", "", ""]
+    assert ["".join(text for text, _ in cut(runs, at)) for at in range(10)] == wanted
+    assert cut(runs, 3)[0] == (" 前", "y")

@@ -191,30 +191,23 @@ class LineView(Widget, can_focus=True):
     def styled(self, y: int) -> list[tuple[str, Style]]:
         """What stands on a row of the screen, as wide as the pane."""
         runs, state, thumb = self._screen[y]
-        room = self.extent.width - 1
+        if self.left:
+            runs = _from(runs, self.left)
+        left = self.extent.width - 1
+        known = self._styles_by_name
         parts: list[tuple[str, Style]] = []
-        used = 0
-        skip = self.left
         for text, name in runs:
-            if skip and text:
-                size = cell_len(text)
-                if size <= skip:
-                    skip -= size
-                    continue
-                text = text[skip:]
-                skip = 0
             size = len(text) if text.isascii() else cell_len(text)
-            if used + size > room:
-                text = set_cell_size(text, room - used)
-                size = room - used
-            if size <= 0:
-                if used >= room:
-                    break
-                continue
-            parts.append((text, self._over(name, state) if state else self.named(name)))
-            used += size
-        if used < room:
-            parts.append((" " * (room - used), self._over("", state)))
+            if size > left:
+                text, size = set_cell_size(text, left), left
+            if size:
+                style = self._over(name, state) if state else known.get(name) or self.named(name)
+                parts.append((text, style))
+                left -= size
+            if left <= 0:
+                break
+        if left > 0:
+            parts.append((" " * left, self._over("", state)))
         parts.append(("▐", self.named("thumb")) if thumb else (" ", self.named("")))
         return parts
 
@@ -379,3 +372,16 @@ class LineView(Widget, can_focus=True):
         line = self.line_at(event)
         if line is not None and line >= 0 and self.show_cursor:
             self.move_to(line)
+
+
+def _from(runs: Runs, skip: int) -> Runs:
+    """Runs without their first cells; of a wide character that is cut a space is left."""
+    for at, (text, name) in enumerate(runs):
+        size = cell_len(text)
+        if size > skip:
+            while skip > 0:
+                skip -= cell_len(text[0])
+                text = text[1:]
+            return ((" " * -skip + text, name), *runs[at + 1 :])
+        skip -= size
+    return ()
