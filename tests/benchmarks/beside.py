@@ -2,7 +2,7 @@
 
 All of them look at the same crowd in the same minute, once a second, each in
 a window of 200×50 of one private tmux.  proctui watches a job of ten (``--job`` says
-of how many); its runner and keeper are counted with it.  CPU is what /proc/PID/stat says after
+of how many); its runner and keeper are counted with it.  CPU is what the processes' own clocks say after
 a warm-up, the median of several rounds; ratios are taken within each round.
 """
 
