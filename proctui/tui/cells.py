@@ -279,27 +279,34 @@ def _path(view: View, line: Line, width: int) -> list[Run]:
 
 def _name(
     line: Line, proc: Proc, look: str, style: str, width: int, marks: Marks, fresh: bool
-) -> list[Run]:
+) -> tuple[Run, ...]:
     hung = marks.hung.get(line.key) if marks.hung else None
     name = _short((marks.names or {}).get(line.key)) or proc.name
-    guide = line.guide
-    if line.fold == "shut":
-        guide = guide[:-1] + "▸" if guide else "▸ "
     note = " hung" if hung == "deadlock-proven" else " hung?" if hung else ""
     if look == "stray":
         note += " stray"
+    style = "fresh" if fresh else style
+    return _named(name, style, line.guide, line.fold == "shut", note, bool(hung), width)
+
+
+@lru_cache(2048)
+def _named(
+    name: str, style: str, guide: str, shut: bool, note: str, hung: bool, width: int
+) -> tuple[Run, ...]:
+    if shut:
+        guide = guide[:-1] + "▸" if guide else "▸ "
     room = width - len(note)
     guide = guide if len(guide) < room - 4 else "…" + guide[-max(0, room - 8) :]
     room -= len(guide)
     runs: list[Run] = [(guide, "guide")]
     cut = fit(name, max(0, room))
     shown = cut.rstrip(" ")
-    runs.append((shown, "fresh" if fresh else style))
+    runs.append((shown, style))
     if note:
         runs.append((note, "bad" if hung else "stray"))
     pad = width - len(guide) - (len(shown) if shown.isascii() else cell_len(shown)) - len(note)
     runs.append((" " * max(0, pad), ""))
-    return runs
+    return tuple(runs)
 
 
 _RUNNING = re.compile(r"pytest worker( \w+)?, running (?:.*/)?(?P<test>.+)")

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.filter import LineFilter
@@ -23,12 +24,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 if TYPE_CHECKING:
-    from proctui.tui.widgets.line_view import LineView
+    from proctui.tui.widgets.line_view import LineView, Run
 
 __all__ = ["Painter"]
 
 PENS = 1024
 """Styles whose escape sequences are kept: a log may bring any number of them."""
+INKED = 2048
+"""Runs of a pane that are kept as they were written: cells of figures come again."""
 _MOVE_TO = "\x1b[{};{}H"
 """Cursor position (ECMA-48 CUP): row and column from 1."""
 
@@ -42,6 +45,7 @@ class Painter:
         self._seen: Mapping[Widget, tuple[Region, Region]] | None = None
         self._clear: dict[Widget, bool] = {}
         self._pens: dict[Style, tuple[str, str]] = {}
+        self._inks: dict[LineView, dict[Run, tuple[int, str]]] = {}
         self._filters: Sequence[LineFilter] = ()
         self.frames = 0
 
@@ -99,21 +103,61 @@ class Painter:
         if filters != self._filters:
             self._filters = filters
             self._pens.clear()
-        pens = self._pens
+            self._inks.clear()
+        ink = self._inks.setdefault(pane, {})
+        if len(ink) > INKED:
+            ink.clear()
         parts: list[str] = []
         for y in sorted(rows):
             if y >= content.height:
                 continue
             parts.append(_MOVE_TO.format(content.y + y + 1, content.x + 1))
-            for text, style in pane.styled(y):
-                pen = pens.get(style) or self._pen(style, pane)
-                parts += (pen[0], text, pen[1])
+            parts += self._inked(pane, y, ink) or self._drawn(pane, y)
         # What Textual keeps of this pane is no longer what stands there.
         pane._styles_cache.clear()
         return parts
 
+    def forget(self, pane: LineView) -> None:
+        """The styles of a pane are others now."""
+        self._inks.pop(pane, None)
+
+    def _inked(self, pane: LineView, y: int, ink: dict[Run, tuple[int, str]]) -> list[str]:
+        """A plain row of runs that fit: most of them were written before. Empty for any other row."""
+        runs, state, thumb = pane.content(y)
+        if state or pane.left:
+            return []
+        left = pane.extent.width - 1
+        parts: list[str] = []
+        for run in runs:
+            known = ink.get(run)
+            if known is None:
+                known = ink[run] = self._ink(pane, run)
+            left -= known[0]
+            if left < 0:
+                return []
+            parts.append(known[1])
+        parts.append(self._ink(pane, (" " * left, ""))[1])
+        parts.append(self._ink(pane, ("▐", "thumb") if thumb else (" ", ""))[1])
+        return parts
+
+    def _ink(self, pane: LineView, run: Run) -> tuple[int, str]:
+        """How many cells a run takes, and what is written for it."""
+        text, name = run
+        before, behind = self._pen(pane.named(name), pane)
+        return cell_len(text), f"{before}{text}{behind}" if text else ""
+
+    def _drawn(self, pane: LineView, y: int) -> list[str]:
+        parts: list[str] = []
+        for text, style in pane.styled(y):
+            before, behind = self._pen(style, pane)
+            parts += (before, text, behind)
+        return parts
+
     def _pen(self, style: Style, pane: LineView) -> tuple[str, str]:
         """What Textual writes before and behind text of a style, which never depends on the text."""
+        known = self._pens.get(style)
+        if known is not None:
+            return known
         strip = Strip([Segment("x", style)], 1)
         background = pane.background_colors[1]
         for one in self._filters:

@@ -174,12 +174,9 @@ class LineView(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width, height = self.extent
-        if len(self._screen) != height:
-            self.clamp()
-            self._screen = self._content(height)
-        if y >= len(self._screen):
+        if y >= height:
             return Strip.blank(width, self.rich_style)
-        key = (self._screen[y], width, self.left)
+        key = (self.content(y), width, self.left)
         strip = self._strips.get(key)
         if strip is None:
             strip = Strip([Segment(text, style) for text, style in self.styled(y)], width)
@@ -188,9 +185,17 @@ class LineView(Widget, can_focus=True):
             self._strips[key] = strip
         return strip
 
+    def content(self, y: int) -> Row:
+        """What stands on a row of the screen, in names of styles."""
+        height = self.extent.height
+        if len(self._screen) != height:
+            self.clamp()
+            self._screen = self._content(height)
+        return self._screen[y]
+
     def styled(self, y: int) -> list[tuple[str, Style]]:
         """What stands on a row of the screen, as wide as the pane."""
-        runs, state, thumb = self._screen[y]
+        runs, state, thumb = self.content(y)
         if self.left:
             runs = _from(runs, self.left)
         left = self.extent.width - 1
@@ -252,6 +257,8 @@ class LineView(Widget, can_focus=True):
         self._styles_by_name.clear()
         self._styles_over.clear()
         self._strips.clear()
+        if self._painter is not None:
+            self._painter.forget(self)
         self.extent = self.size
 
     def watch_virtual_size(self) -> None:
