@@ -44,7 +44,10 @@ def test_what_was_written_directly_is_what_a_whole_frame_shows(terminal: Termina
     wait_for(lambda: late.search(terminal.screen()), 60, "some ticks of the graphs")
     terminal.press("j", "k", "Z")
     terminal.sees("paused")
-    directly = wait_for(lambda: resting(terminal), 30, "a picture that rests")
+    # What is read about the selected process comes by itself, when it comes.
+    directly = wait_for(
+        lambda: rests if "cwd" in (rests := resting(terminal)) else "", 30, "a picture that rests"
+    )
     terminal.press("C-l")
     try:
         wait_for(lambda: below_the_header(terminal) == directly, 30)
