@@ -131,3 +131,8 @@ class View(NamedTuple):
         """The slow facts of ``pid`` (argv, exe, user), ``None`` once it is gone."""
         proc = self.snapshot.procs.get(pid)
         return None if proc is None else self.lookup(proc.identity)
+
+    def command(self, pid: int) -> str:
+        """The command line in one text, empty where there is none or it could not be read."""
+        info = self.info(pid)
+        return " ".join(info.cmdline) if info is not None and info.cmdline else ""

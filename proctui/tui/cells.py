@@ -17,7 +17,6 @@ from rich.cells import cell_len, set_cell_size
 from proctui.awareness.view import Tomb, View
 from proctui.model import Certainty, Proc, Role
 from proctui.tui.braille import spark
-from proctui.tui.query import command_of
 from proctui.tui.rows import Line
 from proctui.units import human_bytes, human_seconds
 
@@ -356,7 +355,7 @@ def _cell(
         case "state":
             return (proc.state[:1].ljust(width), _STATES.get(proc.state, "dim"))
         case _:
-            text = command_of(view, proc) or f"[{proc.name}]"
+            text = view.command(proc.pid) or f"[{proc.name}]"
             info = view.info(proc.pid)
             if info is not None and info.container not in (None, marks.home):
                 text = f"{info.container} · {text}"

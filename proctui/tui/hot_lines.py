@@ -7,7 +7,7 @@ from typing import Any
 
 from proctui.stacks.origins import module_of, short_file
 from proctui.stacks.profile import hottest
-from proctui.tui.stack_lines import Block, Dump, Row
+from proctui.tui.dumps import Block, Dump, Row
 
 __all__ = ["hot_dump"]
 

@@ -10,7 +10,6 @@ from textual.content import Content
 from proctui.tui.bindings import KEYS, applies
 from proctui.tui.key_labels import key_label, keys_of
 from proctui.tui.layout import PANES
-from proctui.tui.query import command_of
 from proctui.tui.screens.main import MainScreen
 
 __all__ = ["ActionProvider", "PaneProvider", "ProcessProvider"]
@@ -91,7 +90,7 @@ class ProcessProvider(_MainProvider):
             proc = view.proc(line.pid)
             if proc is None or shown >= _SHOWN:
                 continue
-            command = command_of(view, proc)
+            command = view.command(proc.pid)
             if needle not in f"{proc.pid} {proc.name} {command}".lower():
                 continue
             shown += 1

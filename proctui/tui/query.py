@@ -113,17 +113,12 @@ _FIGURES: dict[str, tuple[_Figure, dict[str, int]]] = {
 }
 
 
-def command_of(view: View, proc: Proc) -> str:
-    info = view.info(proc.pid)
-    return " ".join(info.cmdline) if info and info.cmdline else ""
-
-
 def _text(word: str) -> _Test:
     def test(view: View, proc: Proc) -> bool:
         return (
             word in proc.name.lower()
             or word == str(proc.pid)
-            or word in command_of(view, proc).lower()
+            or word in view.command(proc.pid).lower()
         )
 
     return test
@@ -157,7 +152,7 @@ def _role(word: str) -> _Test:
 
 _WORDS: dict[str, Callable[[str], _Test]] = {
     "name": lambda word: lambda _view, proc: word in proc.name.lower(),
-    "cmd": lambda word: lambda view, proc: word in command_of(view, proc).lower(),
+    "cmd": lambda word: lambda view, proc: word in view.command(proc.pid).lower(),
     "user": _user,
     "role": _role,
     "is": _role,

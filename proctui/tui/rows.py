@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proctui.awareness.view import Tomb, View
 from proctui.model import Identity, Proc, Role
-from proctui.tui.query import Query
+
+if TYPE_CHECKING:
+    from proctui.tui.query import Query
 
 __all__ = ["SORTS", "Key", "Line", "Options", "Outline", "own_path", "sort_value"]
 

@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from proctui.stacks.catalogue import innermost_user
 from proctui.stacks.merging import fold_frames, merge
 from proctui.stacks.trace import source_line
+from proctui.tui.dumps import Block, Dump, Row, Run, Runs
 
-__all__ = ["Block", "Dump", "Row", "hang_dump", "merged_dump", "trace_dump"]
-
-Run = tuple[str, str]
-Runs = tuple[Run, ...]
-
-
-class Row(NamedTuple):
-    """A line of a block; ``hidden`` are the lines that stand for it when it is unfolded."""
-
-    runs: Runs
-    hidden: tuple[Runs, ...] = ()
-    prose: bool = False
-    """Words that are wrapped where they don't fit, unlike a frame or a line of source."""
-
-
-class Block(NamedTuple):
-    """A title and what stands under it; folded, only the title is shown."""
-
-    title: Runs
-    rows: tuple[Row, ...] = ()
-
-
-class Dump(NamedTuple):
-    """What one key press brought: its headline, its blocks, what could not be seen."""
-
-    headline: str
-    blocks: tuple[Block, ...]
-    notes: tuple[str, ...] = ()
-    taken: float = 0.0
-    """Seconds since 1970 when it was shown first."""
-    about: str = ""
-    """What was asked, of whom: only an answer to the same can be said to have changed."""
+__all__ = ["hang_dump", "merged_dump", "trace_dump"]
 
 
 def _frame_rows(frames: Sequence[Mapping[str, Any]], source: str | None) -> tuple[Row, ...]:

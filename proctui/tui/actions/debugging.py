@@ -10,8 +10,8 @@ from typing import Any
 from proctui.errors import ProctuiError
 from proctui.model import Identity
 from proctui.tui.background import in_thread
+from proctui.tui.dumps import Dump
 from proctui.tui.screens.base import PaneScreen
-from proctui.tui.stack_lines import Dump, hang_dump, merged_dump, trace_dump
 
 __all__ = ["DebugActions"]
 
@@ -57,6 +57,7 @@ class DebugActions(PaneScreen):
 
     async def _stack(self, identity: Identity) -> None:
         from proctui import stacks
+        from proctui.tui.stack_lines import trace_dump
 
         try:
             trace = await in_thread(stacks.capture, identity.pid)
@@ -78,6 +79,7 @@ class DebugActions(PaneScreen):
 
     async def _stacks(self, pids: Sequence[int]) -> None:
         from proctui import stacks
+        from proctui.tui.stack_lines import merged_dump
 
         found: list[Mapping[str, Any]] = []
         drawn = 0.0
@@ -120,6 +122,7 @@ class DebugActions(PaneScreen):
 
     async def _hangs(self, pids: Sequence[int]) -> None:
         from proctui import stacks
+        from proctui.tui.stack_lines import hang_dump
 
         try:
             found = await in_thread(stacks.find_hangs, pids, HANG_SECONDS, descendants=False)
@@ -192,6 +195,8 @@ class DebugActions(PaneScreen):
             self.processes.set_marks(hung={})
             self.event("the job gets on again")
             return
+        from proctui.tui.stack_lines import hang_dump
+
         self.stack.show(hang_dump(report))
         self._mark_hung(report["verdicts"])
 

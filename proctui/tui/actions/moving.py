@@ -6,7 +6,6 @@ from textual import events
 
 from proctui.errors import BadArgument
 from proctui.tui.layout import PANES
-from proctui.tui.query import parse
 from proctui.tui.screens.base import PaneScreen
 from proctui.tui.widgets.line_view import LineView
 from proctui.tui.widgets.log_pane import LogPane
@@ -105,6 +104,8 @@ class MoveActions(PaneScreen):
         self.context_changed()
 
     def _filter_tree(self, tree: ProcessTree) -> None:
+        from proctui.tui.query import parse
+
         before = tree.outline.options.query
 
         def changed(text: str) -> str | None:

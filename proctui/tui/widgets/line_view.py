@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.color import Color
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -76,6 +77,7 @@ class LineView(Widget, can_focus=True):
         self._strips: dict[object, Strip] = {}
         self._styles_by_name: dict[str, Style] = {}
         self._styles_over: dict[tuple[str, int], Style] = {}
+        self._own: tuple[Style, Color] | None = None
         self.painted_lines = 0
         self._painter: Painter | None = None
         self._fitting = False
@@ -246,16 +248,19 @@ class LineView(Widget, can_focus=True):
 
     def _painted(self, styles: RenderStyles) -> Style:
         """A style of the app's upon this pane's own colours."""
-        _, ground = self.background_colors
+        if self._own is None:
+            self._own = self.rich_style, self.background_colors[1]
+        base, ground = self._own
         if styles.has_rule("background"):
             ground += styles.background
         colour = (ground + styles.color).rich_color if styles.has_rule("color") else None
-        return self.rich_style + styles.text_style + Style.from_color(colour, ground.rich_color)
+        return base + styles.text_style + Style.from_color(colour, ground.rich_color)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles_by_name.clear()
         self._styles_over.clear()
+        self._own = None
         self._strips.clear()
         if self._painter is not None:
             self._painter.forget(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.message import Message
@@ -12,11 +13,13 @@ from proctui.awareness.view import View
 from proctui.model import Identity
 from proctui.stacks.names import label
 from proctui.tui.cells import Column, Marks, columns_for, row
-from proctui.tui.query import Query, command_of
 from proctui.tui.rows import SORTS, Key, Line, Outline, own_path
 from proctui.tui.tree_head import head_runs, title_of
 from proctui.tui.trends import Trends
 from proctui.tui.widgets.line_view import LineView, Runs
+
+if TYPE_CHECKING:
+    from proctui.tui.query import Query
 
 __all__ = ["ProcessTree"]
 
@@ -265,7 +268,7 @@ class ProcessTree(LineView):
             above = [one for pid in line.path if (one := self.view.proc(pid)) is not None]
             return " ".join(f"{one.pid} {one.name}" for one in above)
         return (
-            f"{line.pid} {proc.name} {self.names.get(line.key, '')} {command_of(self.view, proc)}"
+            f"{line.pid} {proc.name} {self.names.get(line.key, '')} {self.view.command(proc.pid)}"
         )
 
     # Moving, folding, tagging

@@ -7,7 +7,7 @@ import time
 
 from rich.cells import cell_len
 
-from proctui.tui.stack_lines import Dump, Row
+from proctui.tui.dumps import Dump, Row
 from proctui.tui.widgets.line_view import Runs
 from proctui.tui.widgets.text_pane import TextPane
 
