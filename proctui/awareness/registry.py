@@ -332,8 +332,11 @@ def load_session(session_id: str) -> Session:
     Raises :class:`NoSuchSession`; :class:`RefusedError` where its files may
     not be believed and no living owner holds the truth.
     """
-    found = scan()
     wanted = session_id.strip().lower()
+    direct = _by_whole_id(wanted) if _ID.fullmatch(wanted) else None
+    if direct is not None:
+        return direct
+    found = scan()
     if not re.fullmatch(r"[0-9a-f]{4,32}", wanted):
         labelled = [one for one in found.sessions if one.label == session_id.strip()]
         alive = [one for one in labelled if one.state != "ended"] or labelled
@@ -356,6 +359,27 @@ def load_session(session_id: str) -> Session:
             f"look at {broken[0].path}; nothing is signalled on its word",
         )
     raise NoSuchSession(f"no session {wanted}", "`proctui sessions` lists them with their ids")
+
+
+def _by_whole_id(session_id: str) -> Session | None:
+    """The session that :func:`scan` would find first, without reading all the others.
+
+    ``None`` where anything about it is not as it should be: a scan tells what.
+    """
+    owners = living()
+    for root in session_roots():
+        there = False
+        try:
+            with open_root(root) as descriptor:
+                there = _exists(descriptor, session_id)
+                if there:
+                    return _read(root, descriptor, session_id, owners)
+        except FileNotFoundError:
+            if there:
+                return None
+        except (files.FileProblem, ValueError, OSError):
+            return None
+    return None
 
 
 def recover(problem: Problem, pids: Iterable[int]) -> Session | None:

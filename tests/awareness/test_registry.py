@@ -208,3 +208,22 @@ def test_a_job_is_listed_once_there_is_one() -> None:
     (row,) = list_sessions()["sessions"]
     assert row["state"] == "live" and row["leader"] is not None
     writer.discard()
+
+
+def test_a_whole_id_needs_no_look_at_other_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        create_session("other").end(0)
+    writer = create_session("job")
+    found = registry.load_session(writer.session.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "scan", lambda **_: pytest.fail("nobody else was asked about"))
+        assert registry.load_session(f" {writer.session.id.upper()} ") == found
+    assert registry.load_session(writer.session.id[:12]) == found, "a part of it needs one"
+    writer.end(0)
+    file = at(writer.session.id, "session.json")
+    file.write_text("{")
+    with pytest.raises(RefusedError, match="can't be believed"):
+        registry.load_session(writer.session.id)
+    file.unlink()
+    with pytest.raises(RefusedError, match=r"no session\.json"):
+        registry.load_session(writer.session.id)
