@@ -344,6 +344,15 @@ def test_the_plain_dashboard_asks_no_parser() -> None:
     assert "needs a terminal" in done.stderr
 
 
+def test_a_dashboard_loads_no_tls_and_leaves_it_to_others() -> None:
+    code = (
+        "import sys\nfrom proctui.tui.start import preload\npreload()\n"
+        "assert 'proctui.tui.app' in sys.modules and 'ssl' not in sys.modules\n"
+        "import ssl\nssl.create_default_context()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     import proctui as library
 
