@@ -21,11 +21,11 @@ from proctui.tui.background import in_thread
 from proctui.tui.cells import status_text
 from proctui.tui.feed import Feed
 from proctui.tui.options import Options
+from proctui.tui.palette import STYLE_NAMES
 from proctui.tui.preferences import remember_theme, remembered_theme
 from proctui.tui.screens.main import MainScreen
 from proctui.tui.start import run_dashboard
 from proctui.tui.themes import DEFAULT, SIXTEEN, THEMES, role_defaults
-from proctui.tui.widgets.line_view import STYLE_NAMES
 
 __all__ = ["ProctuiApp", "run_dashboard"]
 

@@ -17,16 +17,15 @@ from rich.cells import cell_len, set_cell_size
 from proctui.awareness.view import Tomb, View
 from proctui.model import Certainty, Proc, Role
 from proctui.tui.braille import spark
+from proctui.tui.columns import Column
 from proctui.tui.rows import Line
 from proctui.units import human_bytes, human_seconds
 
 __all__ = [
     "GLYPHS",
-    "Column",
     "Marks",
     "Run",
     "age_text",
-    "columns_for",
     "ending",
     "exit_text",
     "fit",
@@ -63,28 +62,6 @@ STYLES = {
 }
 
 
-class Column(NamedTuple):
-    id: str
-    title: str
-    width: int
-    right: bool
-    sort: str | None
-
-
-_FIXED = {
-    "pid": Column("pid", "PID", 7, True, "pid"),
-    "cpu": Column("cpu", "CPU%", 6, True, "cpu"),
-    "history": Column("history", "HISTORY", 10, False, "cpu"),
-    "rss": Column("rss", "MEM", 6, True, "memory"),
-    "threads": Column("threads", "THR", 4, True, "threads"),
-    "time": Column("time", "TIME", 7, True, "time"),
-    "age": Column("age", "AGE", 4, True, "start"),
-    "state": Column("state", "S", 1, False, "state"),
-}
-_ORDER = ("pid", "cpu", "history", "rss", "threads", "time", "age", "state")
-_WANTED = ("cpu", "pid", "rss", "state", "history", "age", "threads", "time")
-
-
 class Marks(NamedTuple):
     """What is known about processes beside the view, by identity key."""
 
@@ -93,34 +70,6 @@ class Marks(NamedTuple):
     names: Mapping[object, str] | None = None
     home: str | None = None
     """The container that proctui itself lives in: not worth telling of any other."""
-
-
-def columns_for(width: int) -> list[Column]:
-    """Which columns fit, name first, the command last where there is room for it.
-
-    Widths depend on the pane alone, never on what the rows hold, so nothing
-    jumps while figures change.
-    """
-    name = 16 if width < 60 else 24 if width < 100 else 34 if width < 118 else 42
-    left = width - 2 - name
-    chosen: set[str] = set()
-    for wanted in _WANTED:
-        need = _FIXED[wanted].width + 1
-        if left < need:
-            break
-        chosen.add(wanted)
-        left -= need
-    middle = [_FIXED[one] for one in _ORDER if one in chosen]
-    if left >= 24:
-        command = [Column("command", "COMMAND", left - 1, False, None)]
-    else:
-        command, name = [], name + left
-    return [
-        Column("role", "", 1, False, None),
-        Column("name", "NAME", name, False, "name"),
-        *middle,
-        *command,
-    ]
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proctui.tui.cells import Column, Run, fit
+from proctui.tui.cells import Run, fit
+from proctui.tui.columns import Column
 from proctui.tui.rows import SORTS, Options
 
 __all__ = ["head_runs", "title_of"]

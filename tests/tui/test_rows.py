@@ -9,7 +9,8 @@ from rich.cells import cell_len
 
 from proctui.errors import BadArgument
 from proctui.model import Certainty, Role
-from proctui.tui.cells import GLYPHS, Marks, age_text, columns_for, exit_text, fit, row, status_text
+from proctui.tui.cells import GLYPHS, Marks, age_text, exit_text, fit, row, status_text
+from proctui.tui.columns import columns_for
 from proctui.tui.query import parse
 from proctui.tui.rows import SORTS, Outline
 from tests.tui.fakes import DEMO, Fake, FakeWatch, crowd, demo_watch

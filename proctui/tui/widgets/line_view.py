@@ -8,13 +8,10 @@ of layout.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.color import Color
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -22,24 +19,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from proctui.tui.painting import Painter
+from proctui.tui.palette import Palette
 
-if TYPE_CHECKING:
-    from textual.css.styles import RenderStyles
-
-__all__ = ["STYLE_NAMES", "LineView", "Run", "Runs"]
+__all__ = ["LineView", "Run", "Runs"]
 
 Run = tuple[str, str]
 Runs = tuple[Run, ...]
 Row = tuple[Runs, int, int]
 """Runs, cursor (0 none, 1 without and 2 with the keyboard), and whether the thumb is here."""
-
-STYLE_NAMES = frozenset({
-    "dim", "quiet", "figure", "strong", "accent", "title", "guide", "key", "link", "thumb",
-    "good", "warn", "bad", "hot", "stderr", "match", "found", "tag", "fresh",
-    "spark", "share", "whole", "moment", "cursor", "cursor-blurred",
-    "spawned", "stray", "protected", "baseline", "unknown",
-})  # fmt: skip
-"""What the style sheet calls ``line--NAME``, on the app: one palette for all panes."""
 
 KEPT = 8
 """Strips kept for each row of the pane: what was scrolled past or comes back soon."""
@@ -75,9 +62,7 @@ class LineView(Widget, can_focus=True):
         self.extent = Size(0, 0)
         self._screen: list[Row] = []
         self._strips: dict[object, Strip] = {}
-        self._styles_by_name: dict[str, Style] = {}
-        self._styles_over: dict[tuple[str, int], Style] = {}
-        self._own: tuple[Style, Color] | None = None
+        self._palette = Palette(self)
         self.painted_lines = 0
         self._painter: Painter | None = None
         self._fitting = False
@@ -201,66 +186,29 @@ class LineView(Widget, can_focus=True):
         if self.left:
             runs = _from(runs, self.left)
         left = self.extent.width - 1
-        known = self._styles_by_name
+        style_of = self._palette.style_of
         parts: list[tuple[str, Style]] = []
         for text, name in runs:
             size = len(text) if text.isascii() else cell_len(text)
             if size > left:
                 text, size = set_cell_size(text, left), left
             if size:
-                style = self._over(name, state) if state else known.get(name) or self.named(name)
-                parts.append((text, style))
+                parts.append((text, style_of(name, state)))
                 left -= size
             if left <= 0:
                 break
         if left > 0:
-            parts.append((" " * left, self._over("", state)))
-        parts.append(("▐", self.named("thumb")) if thumb else (" ", self.named("")))
+            parts.append((" " * left, style_of("", state)))
+        parts.append(("▐", style_of("thumb", 0)) if thumb else (" ", style_of("", 0)))
         return parts
-
-    def _over(self, name: str, state: int) -> Style:
-        """The style of a name on the line of the cursor."""
-        if not state:
-            return self.named(name)
-        style = self._styles_over.get((name, state))
-        if style is None:
-            cursor = self.named("cursor" if state == 2 else "cursor-blurred")
-            style = self.named(name) + Style(
-                bgcolor=cursor.bgcolor, bold=cursor.bold, reverse=cursor.reverse
-            )
-            if len(self._styles_over) < 1024:
-                self._styles_over[name, state] = style
-        return style
 
     def named(self, name: str) -> Style:
         """The style of a name in the current theme; ``=`` begins a Rich style of a log."""
-        style = self._styles_by_name.get(name)
-        if style is None:
-            if name in STYLE_NAMES:
-                style = self._painted(self.app.get_component_styles(f"line--{name}"))
-            elif name.startswith("="):
-                style = self.rich_style + Style.parse(name[1:])
-            else:
-                style = self.rich_style
-            if len(self._styles_by_name) < 1024:
-                self._styles_by_name[name] = style
-        return style
-
-    def _painted(self, styles: RenderStyles) -> Style:
-        """A style of the app's upon this pane's own colours."""
-        if self._own is None:
-            self._own = self.rich_style, self.background_colors[1]
-        base, ground = self._own
-        if styles.has_rule("background"):
-            ground += styles.background
-        colour = (ground + styles.color).rich_color if styles.has_rule("color") else None
-        return base + styles.text_style + Style.from_color(colour, ground.rich_color)
+        return self._palette.named(name)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles_by_name.clear()
-        self._styles_over.clear()
-        self._own = None
+        self._palette.clear()
         self._strips.clear()
         if self._painter is not None:
             self._painter.forget(self)

@@ -12,7 +12,8 @@ from textual.message import Message
 from proctui.awareness.view import View
 from proctui.model import Identity
 from proctui.stacks.names import label
-from proctui.tui.cells import Column, Marks, columns_for, row
+from proctui.tui.cells import Marks, row
+from proctui.tui.columns import Column, columns_for
 from proctui.tui.rows import SORTS, Key, Line, Outline, own_path
 from proctui.tui.tree_head import head_runs, title_of
 from proctui.tui.trends import Trends
