@@ -107,22 +107,32 @@ def members(name: str | None, session_id: str) -> frozenset[int]:
     """The pids in the session's group and below, zombies left out by the kernel."""
     if name is None:
         return frozenset()
-    path = _places.pop((name, session_id), None) or directory_of(name, session_id)
-    if path is None:
-        return frozenset()
-    found: set[int] = set()
-    stack = [path]
-    while stack:
-        at = stack.pop()
-        with contextlib.suppress(OSError, ValueError):
-            found.update(map(int, _read(f"{at}/cgroup.procs").split()))
-            if at == path:
-                _places[name, session_id] = path
-            if os.stat(at).st_nlink != _ALONE:
-                with os.scandir(at) as entries:
-                    stack += [one.path for one in entries if one.is_dir(follow_symlinks=False)]
-    found.discard(0)
-    return frozenset(found)
+    known = _places.get((name, session_id))
+    found = None if known is None else _below(known)
+    if found is None:
+        # Never there, or no longer where it was: an empty answer would mean that nobody is in it.
+        path = directory_of(name, session_id)
+        found = None if path is None else _below(path)
+        if path is None or found is None:
+            _places.pop((name, session_id), None)
+            return frozenset()
+        _places[name, session_id] = path
+    return frozenset(found - {0})
+
+
+def _below(path: str) -> set[int] | None:
+    """The pids of a group and of the groups below it; ``None`` where there is no such group."""
+    try:
+        found = set(map(int, _read(f"{path}/cgroup.procs").split()))
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_nlink != _ALONE:
+            with os.scandir(path) as entries:
+                folders = [one.path for one in entries if one.is_dir(follow_symlinks=False)]
+            for folder in folders:
+                found |= _below(folder) or set()
+    return found
 
 
 def _read(path: str) -> bytes:

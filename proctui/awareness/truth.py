@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from proctui.awareness import files, live, memory
 from proctui.awareness.baseline import Baseline, Key
 from proctui.awareness.entry import Entry
-from proctui.awareness.registry import SPAWNED_LIMIT, Problem, living, recover, reload
+from proctui.awareness.judging import SPAWNED_LIMIT, Problem, recover
+from proctui.awareness.registry import living, reload
 from proctui.awareness.session import Session, from_document, identity_from_list
 from proctui.awareness.writer import held
 from proctui.errors import ProctuiError

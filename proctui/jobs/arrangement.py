@@ -15,7 +15,7 @@ from proctui.jobs.options import Options
 from proctui.jobs.plumbing import Plumbing
 from proctui.jobs.wire import Channel, Page
 
-__all__ = ["Arrangement", "seclude", "silence"]
+__all__ = ["Arrangement", "seclude", "silence", "write_down"]
 
 _IGNORED = [
     "SIGHUP",
@@ -86,3 +86,14 @@ def silence() -> None:
         with contextlib.suppress(OSError):
             if fd > 2 and os.get_inheritable(fd):
                 os.close(fd)
+
+
+def write_down(means: Arrangement) -> None:
+    """Leave the traceback of a crash in the session's directory: there is no other place for it."""
+    import traceback
+
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open("runner.log", flags, 0o600, dir_fd=means.writer.directory_fd)
+        os.write(fd, traceback.format_exc().encode(errors="replace"))
+        os.close(fd)

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from proctui.errors import ProctuiError
 from proctui.jobs import birth, family
-from proctui.jobs.arrangement import Arrangement, seclude, silence
+from proctui.jobs.arrangement import Arrangement, seclude, silence, write_down
 from proctui.jobs.runner import Runner
 from proctui.jobs.titles import rename
 from proctui.jobs.wire import Page
@@ -32,7 +32,7 @@ def keep(means: Arrangement) -> NoReturn:
     try:
         status = _keep(means)
     except BaseException:  # noqa: BLE001 - a fork must never return into the front's code
-        _write_down(means)
+        write_down(means)
     finally:
         os._exit(status)
 
@@ -90,7 +90,7 @@ def _run(means: Arrangement) -> NoReturn:
         runner.run()
         status = 0
     except BaseException:  # noqa: BLE001 - the keeper goes on in our place
-        _write_down(means)
+        write_down(means)
     finally:
         os._exit(status)
 
@@ -115,14 +115,3 @@ def _sleep_on(runner: int, means: Arrangement) -> int:
         os.close(ended)
     _, code = os.waitpid(runner, 0)
     return os.waitstatus_to_exitcode(code)
-
-
-def _write_down(means: Arrangement) -> None:
-    """Leave the traceback of a crash in the session's directory: there is no other place for it."""
-    import traceback
-
-    with contextlib.suppress(OSError):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open("runner.log", flags, 0o600, dir_fd=means.writer.directory_fd)
-        os.write(fd, traceback.format_exc().encode(errors="replace"))
-        os.close(fd)

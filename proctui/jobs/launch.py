@@ -23,7 +23,7 @@ from proctui.awareness.session import Caps, Session
 from proctui.awareness.writer import create_session
 from proctui.errors import BadArgument, NoSuchSession, ProctuiError
 from proctui.jobs import plumbing, status
-from proctui.jobs.arrangement import Arrangement
+from proctui.jobs.arrangement import Arrangement, write_down
 from proctui.jobs.logfile import LogFile, open_log
 from proctui.jobs.options import Options
 from proctui.jobs.program import inherited_environment
@@ -229,6 +229,7 @@ def _become_keeper(means: Arrangement) -> NoReturn:
 
         gc.freeze()
     except BaseException:  # noqa: BLE001 - a fork must never return into the front's code
+        write_down(means)
         os._exit(_NOT_STARTED)
     keep(means)
 

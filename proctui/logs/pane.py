@@ -277,13 +277,10 @@ class LogModel:
         self.restart()
 
     def _take_live(self, deadline: float) -> None:
-        grown = [
-            source for source in self.sources if source.ended or not source.follower.unchanged()
-        ]
-        if not self.filters.active and (self.following or not self.at_end):
-            hurried = [source.hurry(_TOO_FAR) for source in grown]
-            if any(hurried) and self.at_end:
-                self.restart()
+        grown = [source for source in self.sources if source.grown()]
+        hurry = not self.filters.active and (self.following or not self.at_end)
+        if hurry and sum(source.hurry(_TOO_FAR) for source in grown) and self.at_end:
+            self.restart()
         for source in grown:
             while True:
                 for one in source.poll(1 << 16):

@@ -95,6 +95,10 @@ class LogSource:
                 samples.append(os.pread(now.fd, _SAMPLE, size - _SAMPLE).split(b"\n", 1)[-1])
         return Splitter(detect(samples, written), self.number)
 
+    def grown(self) -> bool:
+        """Whether a poll may bring anything."""
+        return self.ended is not None or not self.follower.unchanged()
+
     def poll(self, most: int) -> list[Entry | Batch]:
         """New entries, and marks (as batches) where the file was rotated or truncated."""
         out: list[Entry | Batch] = []

@@ -71,11 +71,12 @@ class Ring:
         return self.at(self.count - 1)
 
     def window(self, first: int, last: int) -> list[float | None]:
-        low, high = max(first, self.first), min(last, self.count - 1) + 1
+        # Read once: another thread may append meanwhile.
+        data, count = self._data, self.count
+        low, high = max(first, count - len(data)), min(last, count - 1) + 1
         if low >= high:
             return [None] * (last + 1 - first)
         start, stop = low % self.capacity, (high - 1) % self.capacity + 1
-        data = self._data
         kept = data[start:stop] if start < stop else data[start:] + data[:stop]
         known = [None if isnan(value) else value for value in kept]
         return [*[None] * (low - first), *known, *[None] * (last + 1 - high)]

@@ -94,6 +94,7 @@ class ProctuiApp(App[int]):
     def on_mount(self) -> None:
         # Where no look ever succeeds there is no first frame either.
         self.set_timer(COLLECTED_BY, gc.enable)
+        self.set_timer(COLLECTED_BY, self.drawn)
         self.theme_changed_signal.subscribe(self, lambda theme: remember_theme(theme.name))
         loop = asyncio.get_running_loop()
         for one in (signal.SIGTERM, signal.SIGHUP):
@@ -102,8 +103,16 @@ class ProctuiApp(App[int]):
             except (NotImplementedError, RuntimeError, ValueError):
                 break
 
+    def on_key(self, event: events.Key) -> None:
+        """A character that comes up here while something is asked was sent to a pane too early."""
+        screen = self.screen
+        if isinstance(screen, MainScreen) and screen.prompt.display and event.is_printable:
+            event.prevent_default()
+            event.stop()
+            screen.prompt.type(event.character or "")
+
     _due: Timer | None = None
-    _settled = False
+    _drawn = False
 
     def on_resize(self, _event: events.Resize) -> None:
         """Draw every cell anew once sizes rest.
@@ -111,7 +120,7 @@ class ProctuiApp(App[int]):
         A terminal that shrank and grew back before we looked has lost cells,
         and Textual, which sees the size it knows, would leave them empty.
         """
-        if not self._settled:
+        if not self._drawn:
             return
         if self._due is None:
             self._due = self.set_timer(RESTED, self._draw_anew)
@@ -138,10 +147,14 @@ class ProctuiApp(App[int]):
 
     def settled(self) -> None:
         """The first frame stands: what lives now lives long, the collector may skip it."""
-        self._settled = True
+        self.drawn()
         gc.collect()
         gc.freeze()
         gc.enable()
+
+    def drawn(self) -> None:
+        """Something stands on the screen; the sizes that a start brings left nothing to mend."""
+        self._drawn = True
 
     def exit_status(self, view: View | None = None) -> int | None:
         """The job's exit status as a shell shows it, ``None`` while it runs or is unknown."""

@@ -14,7 +14,7 @@ import selectors
 import signal
 import sys
 import threading
-from typing import ClassVar, TextIO
+from typing import Any, ClassVar, TextIO
 
 from textual import constants
 from textual._xterm_parser import XTermParser
@@ -57,6 +57,31 @@ class Bell(threading.Event):
         os.close(self._ring)
 
 
+class Lasting:
+    """The terminal's stream, which takes what is written when the terminal is gone.
+
+    An error would end Textual's thread that writes, and the next one who
+    fills its queue would wait for ever: the loop, on its way out.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            assert self._stream is not None
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            assert self._stream is not None
+            self._stream.flush()
+
+
 class TerminalDriver(LinuxDriver):
     """Textual's driver on the controlling terminal, whatever stdin and stderr are.
 
@@ -85,6 +110,7 @@ class TerminalDriver(LinuxDriver):
         if not _is_terminal(sys.__stderr__):
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
             self._file = os.fdopen(terminal, "w", encoding="utf-8")
+        self._file = Lasting(self._file)  # type: ignore[assignment]
         # Textual does both inside the signal's handler, where a write in progress holds the lock
         # of the queue that they write to: between two turns of the loop nobody holds it.
         loop = asyncio.get_running_loop()
@@ -101,8 +127,16 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         if self.guardian is not None:
             self.guardian.screen(True)
+        self._let_go_of_bell()
         self.bell = self.exit_event = Bell()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def _let_go_of_bell(self) -> None:
+        """Its descriptors may be anybody's from here on: who still sets the event rings no bell."""
+        if self.bell is not None:
+            self.exit_event = threading.Event()
+            self.bell.close()
+            self.bell = None
 
     def _sigcont_application(self, *_: object) -> None:
         """Go on after a stop, whoever stopped us; a terminal that closes sends SIGCONT too.
@@ -139,6 +173,8 @@ class TerminalDriver(LinuxDriver):
                     looks = 2  # the first may come a moment too early
                     try:
                         data = os.read(self.fileno, 4096)
+                    except BlockingIOError:  # another reader of the terminal was faster
+                        continue
                     except OSError:
                         data = b""
                     if not data:  # the terminal is gone, which a signal tells
@@ -150,8 +186,6 @@ class TerminalDriver(LinuxDriver):
 
     def close(self) -> None:
         super().close()
-        if self.bell is not None:
-            self.bell.close()
-            self.bell = None
+        self._let_go_of_bell()
         if self.guardian is not None:
             self.guardian.screen(False)

@@ -131,7 +131,9 @@ class Painter:
         for run in runs:
             known = ink.get(run)
             if known is None:
-                known = ink[run] = self._ink(pane, run)
+                known = self._ink(pane, run)
+                if known[0] <= left:  # else a log's long lines would be kept whole
+                    ink[run] = known
             left -= known[0]
             if left < 0:
                 return []

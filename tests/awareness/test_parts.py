@@ -295,6 +295,22 @@ def test_a_control_group_of_the_sessions_own(monkeypatch: pytest.MonkeyPatch) ->
     assert cgroup.members(name, session_id) == frozenset()
 
 
+def test_a_group_whose_mount_moved_is_found_in_the_same_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"/proctui-{'e' * 32}"
+    for mount in ("old", "new"):
+        (tmp_path / f"{mount}{name}").mkdir(parents=True)
+        (tmp_path / f"{mount}{name}/cgroup.procs").write_text("0\n41\n42\n")
+    monkeypatch.setattr(cgroup, "mount", lambda: str(tmp_path / "old"))
+    assert cgroup.members(name, "e" * 32) == {41, 42}
+    (tmp_path / f"old{name}/cgroup.procs").unlink()
+    monkeypatch.setattr(cgroup, "mount", lambda: str(tmp_path / "new"))
+    assert cgroup.members(name, "e" * 32) == {41, 42}
+    (tmp_path / f"new{name}/cgroup.procs").unlink()
+    assert cgroup.members(name, "e" * 32) == frozenset()
+
+
 @pytest.mark.parametrize("name", ["/", "/user.slice", "/../proctui-" + "a" * 32, "proctui", None])
 def test_a_group_of_others_is_never_the_sessions(name: str | None) -> None:
     assert cgroup.directory_of(name, "a" * 32) is None

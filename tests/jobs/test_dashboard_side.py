@@ -111,3 +111,18 @@ def _names_below(pid: int) -> list[str]:
     from proctui.jobs import family
 
     return [member.name for member in family.walk(pid) if not member.zombie]
+
+
+def test_a_keeper_that_can_not_be_loaded_says_why(state: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom proctui.errors import ProctuiError\n"
+        "from proctui.jobs.launch import launch\nfrom proctui.jobs.options import Options\n"
+        "sys.modules['proctui.jobs.keeper'] = None\n"
+        "try:\n    launch(['true'], Options(dashboard=True))\n"
+        "except ProctuiError as error:\n    print(error.message, '|', error.hint)"
+    )
+    with on_screen([sys.executable, "-c", code]) as screen:
+        told = screen.read_until(b"runner.log in ").decode()
+    assert "was not started" in told
+    written = [one.read_text() for one in state.glob("proctui/sessions/*/runner.log")]
+    assert len(written) == 1 and "ModuleNotFoundError" in written[0]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
-from proctui.tui.driver import Bell, TerminalDriver
+from proctui.tui.driver import Bell, Lasting, TerminalDriver
 from tests.support import wait_for
 
 
@@ -108,3 +109,48 @@ def test_a_bell_is_readable_while_it_is_set() -> None:
         bell.clear()
         assert not selector.select(0) and not bell.is_set()
     bell.close()
+
+
+def test_another_reader_that_was_faster_takes_no_keyboard_away(
+    ends: tuple[int, Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, reader = ends
+    os.set_blocking(reader.fileno, False)
+    real, failed = os.read, threading.Event()
+
+    def read(fd: int, size: int) -> bytes:
+        if fd == reader.fileno and not failed.is_set():
+            failed.set()
+            raise BlockingIOError
+        return real(fd, size)
+
+    monkeypatch.setattr(os, "read", read)
+    os.write(terminal, b"j")
+    wait_for(lambda: reader.keys() == ["j"], what="the key")
+    assert failed.is_set()
+
+
+def test_a_bell_that_is_gone_writes_into_nobody_elses_file() -> None:
+    reader = Reader(-1)
+    reader.exit_event = reader.bell
+    reader._let_go_of_bell()
+    others = [os.memfd_create(f"other-{at}") for at in range(6)]
+    reader.exit_event.set()
+    assert [os.fstat(fd).st_size for fd in others] == [0] * 6
+    assert reader.bell is None and reader.exit_event.is_set()
+    for fd in others:
+        os.close(fd)
+
+
+def test_who_writes_to_a_terminal_that_is_gone_is_not_stopped() -> None:
+    terminal, inner = pty.openpty()
+    stream = Lasting(os.fdopen(inner, "w", encoding="utf-8"))
+    writer = WriterThread(stream)  # type: ignore[arg-type]
+    writer.start()
+    writer.write("seen")
+    assert os.read(terminal, 64) == b"seen"
+    os.close(terminal)
+    for _ in range(3 * MAX_QUEUED_WRITES):
+        writer.write("x" * 5000)
+    writer.stop()
+    assert not writer.is_alive() and stream.fileno() == inner

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
+from textual.widgets import Input
 
 from proctui.config import Config
 from proctui.tui.screens.choose import ChooseScreen
@@ -410,3 +412,16 @@ async def test_a_pid_that_was_given_again_is_another_process() -> None:
         assert drive.main.processes.selected == key
         current = drive.main.processes.current()
         assert current is not None and current.tomb is not None
+
+
+async def test_what_is_typed_right_behind_the_slash_is_searched_for() -> None:
+    async with dashboard() as drive:
+        for key, character in (("slash", "/"), ("q", "q"), ("full_stop", "."), ("z", "z")):
+            drive.app.post_message(events.Key(key, character))
+        await drive.pilot.pause()
+        await drive.pilot.pause()
+        assert drive.main.prompt.display
+        assert drive.main.prompt.query_one(Input).value == "q.z"
+        assert drive.app.screen is drive.main, "q opened no dialogue"
+        await drive.press("escape", "z")
+        assert not drive.main.prompt.display

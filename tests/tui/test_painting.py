@@ -113,3 +113,19 @@ async def test_nothing_is_written_directly_without_a_terminal() -> None:
         await drive.tick(3)
         assert drive.main.painter.frames == 0
         assert not drive.main.painter.possible()
+
+
+async def test_lines_too_long_for_the_pane_are_not_kept_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with dashboard() as drive:
+        await drive.tick(2)
+        main = drive.main
+        pane, ink = main.log_pane, {}
+        fits, long = ("x" * 20, "quiet"), ("y" * 9000, "quiet")
+        monkeypatch.setattr(pane, "content", lambda _y: ((fits, long), 0, 0))
+        assert main.painter._inked(pane, 0, ink) == []
+        assert set(ink) == {fits}
+        monkeypatch.setattr(pane, "content", lambda _y: ((fits,), 0, 0))
+        parts = main.painter._inked(pane, 0, ink)
+        assert sum(part.count("x") for part in parts) == 20

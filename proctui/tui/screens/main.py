@@ -63,6 +63,7 @@ class MainScreen(
             self.begin()
 
         self.app.push_screen(ChooseScreen("Which job?", entries), picked)
+        self.call_after_refresh(self.dashboard.drawn)
 
     def begin(self) -> None:
         """Start to look: where that is soon done, the first frame has it all."""

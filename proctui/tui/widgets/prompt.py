@@ -47,8 +47,13 @@ class Prompt(Horizontal):
         with field.prevent(Input.Changed):
             field.value = value
         field.cursor_position = len(value)
-        field.focus()
+        # Now, not when there is time: keys that were typed behind this one are waiting.
+        self.screen.set_focus(field)
         self._note(changed(value))
+
+    def type(self, text: str) -> None:
+        """Take what was typed before the field had the keyboard."""
+        self.query_one(Input).insert_text_at_cursor(text)
 
     def _show(self, shown: bool) -> None:
         """Take the footer's place, or give it back: no pane moves."""
