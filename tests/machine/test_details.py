@@ -21,7 +21,7 @@ from proctui.machine.containers import container_of_mounts, find_container
 from proctui.machine.procdir import open_process
 from proctui.machine.settings import parse_limits, terminal_name
 from proctui.machine.status import capability_names, signal_names
-from tests.support import python, running
+from tests.support import python, running, wait_for
 
 KEYS = [
     "pid",
@@ -90,6 +90,14 @@ def target(tmp_path_factory):
         cwd=folder,
     ) as child:
         ports = tuple(map(int, child.stdout.readline().split()))
+        # Its threads have begun when it says so, but need not sleep yet.
+        threads = Path(f"/proc/{child.pid}/task")
+        wait_for(
+            lambda: all(
+                (one / "stat").read_text().rpartition(") ")[2][0] == "S"
+                for one in threads.iterdir()
+            )
+        )
         seen = details.inspect(child.pid, include_threads=True, include_files=True)
         yield child.pid, folder, ports, seen
 
