@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from proctui.awareness import files, memory
-from proctui.awareness.session import Session, from_document, identity_from_list
+from proctui.awareness.session import WHOLE_ID, Session, from_document, identity_from_list
 from proctui.awareness.writer import held
 from proctui.errors import ProctuiError
 from proctui.machine import identity as kernel
 
 __all__ = ["SPAWNED_LIMIT", "Problem", "judge", "recover", "remembered"]
 
-_ID = re.compile(r"[0-9a-f]{32}")
 SPAWNED_LIMIT = 64 << 20
 
 
@@ -87,7 +85,7 @@ def recover(problem: Problem, pids: Iterable[int]) -> Session | None:
     Of several that claim to be it, the one that started first: what came
     out of the job started later than its runner.
     """
-    if problem.session_id is None or not _ID.fullmatch(problem.session_id):
+    if problem.session_id is None or not WHOLE_ID.fullmatch(problem.session_id):
         return None
     claims: list[tuple[int, Session]] = []
     for pid in pids:

@@ -22,6 +22,7 @@ from proctui.awareness import files, memory
 from proctui.awareness.holding import is_locked, owner_holds
 from proctui.awareness.judging import Problem, judge, recover, remembered
 from proctui.awareness.session import (
+    WHOLE_ID,
     Session,
     from_document,
     marker_ids,
@@ -44,7 +45,6 @@ __all__ = [
     "session_roots",
 ]
 
-_ID = re.compile(r"[0-9a-f]{32}")
 _ENDED = b'"state": "ended"'
 """Stands in the file of a session that ended in order; within a string its quotes are escaped."""
 _SESSION_LIMIT = 1 << 20
@@ -206,7 +206,7 @@ def living() -> dict[str, list[int]]:
 
 
 def _read(root: Path, registry: int, name: str, owners: Mapping[str, list[int]]) -> Session:
-    if not _ID.fullmatch(name):
+    if not WHOLE_ID.fullmatch(name):
         raise ValueError("its name is no session id")
     writer = held(name)
     if writer is not None:
@@ -271,7 +271,7 @@ def load_session(session_id: str) -> Session:
     not be believed and no living owner holds the truth.
     """
     wanted = session_id.strip().lower()
-    direct = _by_whole_id(wanted) if _ID.fullmatch(wanted) else None
+    direct = _by_whole_id(wanted) if WHOLE_ID.fullmatch(wanted) else None
     if direct is not None:
         return direct
     found = scan()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKER_VARIABLE",
     "SCHEMA",
+    "WHOLE_ID",
     "BaselineSpan",
     "Caps",
     "Controller",
@@ -38,7 +39,7 @@ SCHEMA = 1
 MARKER_VARIABLE = "PROCTUI_SESSION"
 LIFETIMES = ("session", "parent", "persistent")
 KINDS = ("run", "watch", "library", "mcp", "demo")
-_ID = re.compile(r"[0-9a-f]{32}")
+WHOLE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Moment(NamedTuple):
@@ -227,7 +228,7 @@ def from_document(document: object, directory: Path | str | None = None) -> Sess
         raise ValueError("no session file of a schema this proctui knows")
     none = type(None)
     name = _pick(document, "session_id", str)
-    if not _ID.fullmatch(name):
+    if not WHOLE_ID.fullmatch(name):
         raise ValueError("session_id is no 128-bit hexadecimal number")
     kind, lifetime = _pick(document, "kind", str), _pick(document, "lifetime", str)
     state = _pick(document, "state", str)
@@ -239,7 +240,7 @@ def from_document(document: object, directory: Path | str | None = None) -> Sess
         return None if raw is None else identity_from_list(raw)
 
     parent = _pick(document, "parent_session", str, none)
-    if parent is not None and not _ID.fullmatch(parent):
+    if parent is not None and not WHOLE_ID.fullmatch(parent):
         raise ValueError("parent_session is no session id")
     controllers = _pick(document, "controllers", list)
     raw_caps = _pick(document, "caps", dict)
@@ -291,10 +292,10 @@ def _controller(raw: object) -> Controller:
 
 def marker_value(existing: str | None, session_id: str) -> str:
     """The marker for a job's environment: appended, never replaced, so that nesting shows."""
-    outer = [part for part in (existing or "").split(":") if _ID.fullmatch(part)]
+    outer = [part for part in (existing or "").split(":") if WHOLE_ID.fullmatch(part)]
     return ":".join([*outer[-15:], session_id])
 
 
 def marker_ids(value: str) -> tuple[str, ...]:
     """The session ids in a marker, outermost first."""
-    return tuple(part for part in value.split(":") if _ID.fullmatch(part))
+    return tuple(part for part in value.split(":") if WHOLE_ID.fullmatch(part))

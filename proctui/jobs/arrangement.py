@@ -15,8 +15,10 @@ from proctui.jobs.options import Options
 from proctui.jobs.plumbing import Plumbing
 from proctui.jobs.wire import Channel, Page
 
-__all__ = ["Arrangement", "seclude", "silence", "write_down"]
+__all__ = ["CRASHED", "Arrangement", "seclude", "silence", "write_down"]
 
+CRASHED = 70
+"""What a keeper or runner ends with that could not go on (EX_SOFTWARE of sysexits(3))."""
 _IGNORED = [
     "SIGHUP",
     "SIGINT",

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from proctui.errors import ProctuiError
 from proctui.jobs import birth, family
-from proctui.jobs.arrangement import Arrangement, seclude, silence, write_down
+from proctui.jobs.arrangement import CRASHED, Arrangement, seclude, silence, write_down
 from proctui.jobs.runner import Runner
 from proctui.jobs.titles import rename
 from proctui.jobs.wire import Page
@@ -23,12 +23,10 @@ from proctui.machine import identity
 
 __all__ = ["keep"]
 
-_CRASHED = 70
-
 
 def keep(means: Arrangement) -> NoReturn:
     """Be the keeper; call it in a fresh fork of the front. Never returns."""
-    status = _CRASHED
+    status = CRASHED
     try:
         status = _keep(means)
     except BaseException:  # noqa: BLE001 - a fork must never return into the front's code
@@ -68,7 +66,7 @@ def _keep(means: Arrangement) -> int:
 
 def _run(means: Arrangement) -> NoReturn:
     """Be the runner."""
-    status = _CRASHED
+    status = CRASHED
     try:
         gc.enable()
         os.setsid()

@@ -23,7 +23,7 @@ from proctui.awareness.session import Caps, Session
 from proctui.awareness.writer import create_session
 from proctui.errors import BadArgument, NoSuchSession, ProctuiError
 from proctui.jobs import plumbing, status
-from proctui.jobs.arrangement import Arrangement, write_down
+from proctui.jobs.arrangement import CRASHED, Arrangement, write_down
 from proctui.jobs.logfile import LogFile, open_log
 from proctui.jobs.options import Options
 from proctui.jobs.program import inherited_environment
@@ -38,8 +38,6 @@ __all__ = ["Job", "attach", "launch"]
 
 
 _INTERPRETER = re.compile(r"(python|pypy|node|ruby|perl|php|lua|bash|dash|ksh|zsh|sh)[\d.]*")
-_NOT_STARTED = 70
-"""What a keeper ends with that could not be loaded: the front misses its word and says so."""
 _HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP)
 
 
@@ -230,7 +228,7 @@ def _become_keeper(means: Arrangement) -> NoReturn:
         gc.freeze()
     except BaseException:  # noqa: BLE001 - a fork must never return into the front's code
         write_down(means)
-        os._exit(_NOT_STARTED)
+        os._exit(CRASHED)
     keep(means)
 
 

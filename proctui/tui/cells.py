@@ -288,8 +288,7 @@ def _cell(
         case "rss":
             if total is not None:
                 return (("Σ" + human_bytes(total[1])).rjust(width), "figure")
-            size = proc.rss
-            return _size(size, width)
+            return _size(proc.rss, width)
         case "threads":
             count = proc.threads
             text = "?" if count is None else str(count)
